@@ -1,0 +1,59 @@
+"""Fixtures that several test modules share; nothing in the tests reaches the network or reports usage."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+os.environ["NEMO_GUARDRAILS_NO_USAGE_STATS"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+import string
+from pathlib import Path
+
+import pytest
+
+SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+WORDS = """
+    a about account address after all am an and answer any are as ask at away be before best boss bread build
+    buy by can cake call car cat child city colleague come cook could dinner do dog door email every explain
+    find first for friend from garden get give go good guide harm has have he health help her him his home
+    hospital house how hurt i idea if in instructions is it its job keep key know law learn letter list lock
+    long make me meeting money my name neighbour new night no not of off on one open or our out parents password
+    person phone pick plan plant please poem police post recipe report road safe say school secret sell send she
+    short should show sick someone song speak start steal step stop story street such sure take talk tax tea
+    teach tell than thank that the their them then there they thing this threaten time to today tomorrow trick
+    up us use visit wait walk want was water way we weapon what when where which who why wife will with without
+    work would write you your
+""".split()  # noqa: SIM905 - a list of quoted words would be four times as long
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a random BERT (2 layers of width 32) and its WordPiece tokenizer, as ``AutoModel`` loads them.
+
+    The vocabulary has the ``WORDS``, and every ASCII character both at the start and inside of a word, so that
+    lower-case ASCII text never becomes [UNK].
+    """
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizer
+
+    folder = tmp_path_factory.mktemp("tiny_encoder")
+    characters = [character for character in string.printable if not character.isspace() and not character.isupper()]
+    pieces = [*SPECIAL_TOKENS, *characters, *(f"##{character}" for character in characters)]
+    pieces += [word for word in WORDS if word not in characters]
+    tokenizer = BertTokenizer(vocab={piece: number for number, piece in enumerate(pieces)}, model_max_length=512)
+    tokenizer.save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(pieces),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=512,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertModel(config).save_pretrained(folder)
+    return folder
