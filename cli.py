@@ -1,0 +1,267 @@
+"""The commands: each reads its options, makes one call to the library, and prints what came back.
+
+Nothing heavy is imported before a command needs it, so that help is there at once.
+"""
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from . import __version__
+from .classifier.errors import SettingsError
+from .terminal.asking import agree_to_calls, estimate_line
+from .terminal.failures import Commands
+from .terminal.tables import aligned, evaluation_table, verdict_line
+from .terminal.texts import as_utf8, read_text
+
+if TYPE_CHECKING:
+    from .ssl_train.recipe import Sources
+
+EXIT_OF = {"allow": 0, "block": 1, "undecided": 2}
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="railmatch")
+@click.option("--verbose", is_flag=True, help="Say on standard error what the library is doing.")
+def main(verbose: bool) -> None:
+    """Train small safety classifiers from few labels and guard chat apps with them.
+
+    Example:
+
+    \b
+        railmatch demo
+        railmatch check "How do I get into her phone?" --models railmatch-demo/models
+    """
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(name)s: %(message)s")
+
+
+SET = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Another value for a key, e.g. data.labels=100."
+)
+YES = click.option("--yes", is_flag=True, help="Do not ask before calling the endpoint.")
+DEVICE = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where the model runs; auto takes the GPU if there is one.",
+)
+MODELS = click.option(
+    "--models",
+    type=click.Path(path_type=Path),
+    default=Path("models"),
+    show_default=True,
+    help="Folder with the model folders prompt and response, or one of the two.",
+)
+
+
+@main.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the model; models/TASK when left out.")
+@SET
+@YES
+def train(recipe: Path, out: Path | None, overrides: tuple[str, ...], yes: bool) -> None:
+    """Train a classifier as RECIPE says and save it as a model folder.
+
+    Example:
+
+    \b
+        railmatch train prompt.yml --out models/prompt --set method.name=supervised
+
+    \b
+    - Rewrites that are neither recorded nor in the cache are asked for first;
+      the number of calls is shown, and you are asked before any is made.
+    - After Ctrl-C the same command goes on where it stopped.
+    - Test data named in the recipe is read only after training.
+    """
+    from .ssl_train import rewriting, run
+    from .ssl_train.progress import terminal_progress
+    from .ssl_train.recipe_file import load_recipe
+
+    settings = load_recipe(recipe, overrides)
+    if settings.method.name != "supervised":
+        agree_to_calls(rewriting.estimate_rewrites(settings, base=recipe.parent), yes=yes)
+    folder = out or Path("models") / settings.task
+    result = run.train(settings, folder, base=recipe.parent, progress=terminal_progress())
+    if result.evaluation is not None:
+        click.echo(evaluation_table(result.evaluation))
+    click.echo(f"Saved the {settings.task} model to {folder} (threshold {result.model.threshold:.4f}).")
+
+
+@main.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Only say how many calls, tokens and (with prices) how much money.")
+@SET
+@YES
+def augment(recipe: Path, dry_run: bool, overrides: tuple[str, ...], yes: bool) -> None:
+    """Ask the endpoint for the rewrites that RECIPE needs and keep them in the cache.
+
+    Example:
+
+    \b
+        railmatch augment prompt.yml --dry-run
+        railmatch augment prompt.yml --yes
+
+    \b
+    - Every answer is stored at once: after Ctrl-C nothing is paid for twice.
+    - The key is read from the environment variable named in the recipe.
+    """
+    from .ssl_train import rewriting
+    from .ssl_train.progress import terminal_progress
+    from .ssl_train.recipe_file import load_recipe
+
+    settings = load_recipe(recipe, overrides)
+    estimate = rewriting.estimate_rewrites(settings, base=recipe.parent)
+    if dry_run:
+        click.echo(estimate_line(estimate))
+        return
+    agree_to_calls(estimate, yes=yes)
+    rewrites = rewriting.make_rewrites(settings, base=recipe.parent, progress=terminal_progress())
+    click.echo(aligned([(name.replace("_", " "), str(count)) for name, count in rewrites.counts.items()]))
+
+
+@main.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("data")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the figures to this file, too.")
+@click.option("--field", "fields", multiple=True, metavar="NAME=FIELD", help="Where DATA keeps a field: prompt=text.")
+@click.option("--split", help="DATA is a Hugging Face data set (Hub id or folder); use this split of it.")
+@DEVICE
+def evaluate(
+    model: Path,
+    data: str,
+    json_file: Path | None,
+    fields: tuple[str, ...],
+    split: str | None,
+    device: Literal["auto", "cpu", "cuda"],
+) -> None:
+    """Measure MODEL on the labelled examples of DATA.
+
+    Example:
+
+    \b
+        railmatch evaluate models/prompt test.jsonl --json figures.json
+        railmatch evaluate models/prompt test.csv --field prompt=text --field label=y
+
+    \b
+    - F1 stands at the model's stored threshold and at 0.5.
+    - The intervals are 95% bootstrap intervals.
+    """
+    from .classifier.storage import write_text_atomically
+    from .ssl_train.evaluation import evaluate as measure
+    from .ssl_train.progress import terminal_progress
+
+    evaluation = measure(model, _source(data, fields, split), device=device, progress=terminal_progress())
+    if json_file is not None:
+        write_text_atomically(json_file, json.dumps(evaluation.as_dict(), indent=2) + "\n")
+    click.echo(evaluation_table(evaluation))
+
+
+@main.command()
+@click.argument("text", required=False)
+@click.option("--file", "file", type=click.Path(path_type=Path), help="Read the text from this file; - is stdin.")
+@click.option("--response", help="Judge this response to the text instead of the text.")
+@MODELS
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
+@DEVICE
+@click.pass_context
+def check(
+    ctx: click.Context,
+    text: str | None,
+    file: Path | None,
+    response: str | None,
+    models: Path,
+    as_json: bool,
+    device: Literal["auto", "cpu", "cuda"],
+) -> None:
+    """Judge one prompt, or one response to it, and say so in the exit status.
+
+    Example:
+
+    \b
+        railmatch check "How do I get into her phone?" --models models
+        railmatch check "How do I get into her phone?" --response "Wait until she sleeps." --json
+        railmatch check --file prompt.txt
+
+    \b
+    - Exit status 0: allowed; 1: blocked; 2: could not decide, or an error.
+    - TEXT may be - for standard input.
+    - A text is judged to its end, however long it is.
+    """
+    from .rails.guard import Guard
+
+    prompt = read_text(text, file)
+    guard = Guard.load(models, device=device)
+    verdict = guard.check_prompt(prompt) if response is None else guard.check_response(prompt, as_utf8(response))
+    click.echo(json.dumps(verdict.as_dict(), indent=2) if as_json else verdict_line(verdict))
+    ctx.exit(EXIT_OF[verdict.decision])
+
+
+@main.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@MODELS
+def init(folder: Path, models: Path) -> None:
+    """Write a NeMo Guardrails config to DIR that checks a chat with the models of --models.
+
+    Example:
+
+    \b
+        railmatch init guardrails --models models
+        nemoguardrails chat --config guardrails
+
+    \b
+    - The config checks prompts if models/prompt is there, responses if models/response is.
+    - Add your main LLM under `models:` in DIR/config.yml.
+    """
+    from .rails.scaffold import write_config
+
+    write_config(folder, models=models)
+    click.echo(f"Wrote a guardrails config to {folder}.")
+
+
+@main.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("railmatch-demo"),
+    show_default=True,
+    help="Where models/ and guardrails/ are written.",
+)
+def demo(out: Path) -> None:
+    """Train both classifiers from the starter data and guard a chat with them.
+
+    Example:
+
+    \b
+        railmatch demo --out railmatch-demo
+
+    \b
+    - Needs neither a GPU, nor an endpoint, nor a network.
+    - Compares FixMatch with supervised training on the same labels.
+    - Ends with a real LLMRails that blocks and allows.
+    """
+    from .demo.run import run_demo
+    from .ssl_train.progress import terminal_progress
+
+    run_demo(out, say=click.echo, progress=terminal_progress())
+
+
+def _source(data: str, fields: Sequence[str], split: str | None) -> "Sources":
+    """Turn DATA, --field and --split into the words of a recipe."""
+    from pydantic import ValidationError
+
+    from .ssl_train.recipe import FieldNames, FileSource, HubSource
+
+    pairs = dict(field.partition("=")[::2] for field in fields)
+    try:
+        names = FieldNames(**pairs)
+    except ValidationError as error:
+        allowed = ", ".join(FieldNames.model_fields)
+        raise SettingsError(f"--field must be NAME=FIELD with NAME one of {allowed}: {' '.join(fields)}") from error
+    if split is not None:
+        return HubSource(hub=data, split=split, fields=names)
+    return FileSource(file=data, fields=names)
