@@ -1,0 +1,72 @@
+"""Train one task twice on the same labels, supervised and with FixMatch, and set the two side by side."""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..classifier.errors import DataError
+from ..classifier.tasks import Task
+from ..ssl_train.progress import Progress, silent
+from ..ssl_train.recipe_file import load_recipe
+from ..ssl_train.run import train
+from ..terminal.tables import aligned
+
+if TYPE_CHECKING:
+    from ..classifier.metrics import Evaluation
+
+QUICKSTART = Path(__file__).parent.parent / "config" / "quickstart.yml"
+"""The recipe of the demo, for both tasks."""
+
+METHODS = ("supervised", "fixmatch")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one training gave on the test split, and how many seconds it took."""
+
+    method: str
+    evaluation: "Evaluation"
+    seconds: float
+
+
+def compare(
+    task: Task, models: Path, *, overrides: Sequence[str] = (), progress: Progress = silent
+) -> tuple[Outcome, ...]:
+    """Train ``task`` with every method from the quickstart recipe; the FixMatch model is kept as ``models/task``.
+
+    ``overrides`` are ``key=value`` as in ``railmatch train --set``.
+
+    Raises:
+        SettingsError: an override cannot be used.
+        OSError: the model folder cannot be written.
+    """
+    with tempfile.TemporaryDirectory(prefix="railmatch-") as scratch:
+        folders = {"supervised": Path(scratch) / task, "fixmatch": models / task}
+        return tuple(_train(task, method, folders[method], overrides, progress) for method in METHODS)
+
+
+def _train(task: Task, method: str, folder: Path, overrides: Sequence[str], progress: Progress) -> Outcome:
+    """Train one model and time it."""
+    recipe = load_recipe(QUICKSTART, [f"task={task}", f"method.name={method}", *overrides])
+    started = time.perf_counter()
+    result = train(recipe, folder, base=QUICKSTART.parent, progress=progress)
+    if result.evaluation is None:
+        raise DataError(f"{QUICKSTART}: data.test is missing, so there is nothing to compare the methods on")
+    return Outcome(method, result.evaluation, time.perf_counter() - started)
+
+
+def comparison_table(outcomes: Sequence[Outcome]) -> str:
+    """Lay the outcomes out, a line for each method."""
+    head = ("method", "F1", "AUPRC", "recall at 1% FPR", "recall at 5% FPR", "seconds")
+    return aligned([head, *map(_row, outcomes)])
+
+
+def _row(outcome: Outcome) -> tuple[str, ...]:
+    """Write the figures of one outcome."""
+    evaluation = outcome.evaluation
+    recall = evaluation.recall_at_fpr
+    figures = (evaluation.f1, evaluation.auprc, recall["0.01"], recall["0.05"])
+    return (outcome.method, *(f"{figure:.3f}" for figure in figures), f"{outcome.seconds:.0f}")
