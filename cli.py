@@ -55,7 +55,7 @@ MODELS = click.option(
     type=click.Path(path_type=Path),
     default=Path("models"),
     show_default=True,
-    help="Folder with the model folders prompt and response, or one of the two.",
+    help="Folder with prompt/ and response/ (one may be missing), or one model folder.",
 )
 
 
@@ -83,7 +83,7 @@ def train(recipe: Path, out: Path | None, overrides: tuple[str, ...], yes: bool)
     from .ssl_train.recipe_file import load_recipe
 
     settings = load_recipe(recipe, overrides)
-    if settings.method.name != "supervised":
+    if settings.method.name != "supervised" and settings.augment.endpoint is not None:
         agree_to_calls(rewriting.estimate_rewrites(settings, base=recipe.parent), yes=yes)
     folder = out or Path("models") / settings.task
     result = run.train(settings, folder, base=recipe.parent, progress=terminal_progress())
@@ -119,7 +119,8 @@ def augment(recipe: Path, dry_run: bool, overrides: tuple[str, ...], yes: bool) 
     if dry_run:
         click.echo(estimate_line(estimate))
         return
-    agree_to_calls(estimate, yes=yes)
+    if settings.augment.endpoint is not None:
+        agree_to_calls(estimate, yes=yes)
     rewrites = rewriting.make_rewrites(settings, base=recipe.parent, progress=terminal_progress())
     click.echo(aligned([(name.replace("_", " "), str(count)) for name, count in rewrites.counts.items()]))
 
@@ -195,8 +196,8 @@ def check(
     from .rails.guard import Guard
 
     prompt = read_text(text, file)
-    guard = Guard.load(models, device=device)
-    verdict = guard.check_prompt(prompt) if response is None else guard.check_response(prompt, as_utf8(response))
+    with Guard.load(models, device=device) as guard:
+        verdict = guard.check_prompt(prompt) if response is None else guard.check_response(prompt, as_utf8(response))
     click.echo(json.dumps(verdict.as_dict(), indent=2) if as_json else verdict_line(verdict))
     ctx.exit(EXIT_OF[verdict.decision])
 

@@ -1,11 +1,22 @@
 """Lay figures out in columns for a terminal or a log."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..classifier.metrics import Evaluation
     from ..rails.guard import Verdict
+
+TITLES = {
+    "f1": "F1",
+    "f1_at_half": "F1 at 0.5",
+    "precision": "precision",
+    "recall": "recall",
+    "fpr": "false-positive rate",
+    "auprc": "AUPRC",
+    "auroc": "AUROC",
+}
+"""How the figures of an evaluation are called on screen."""
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -17,31 +28,23 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 def evaluation_table(evaluation: "Evaluation") -> str:
     """Show every figure of an evaluation with its 95% interval, and on how many examples it stands."""
-    figures = evaluation.as_dict()
-    intervals = figures["intervals"]
-    values = {
-        "F1": ("f1", figures["f1"]),
-        "F1 at 0.5": ("f1_at_half", figures["f1_at_half"]),
-        "precision": ("precision", figures["precision"]),
-        "recall": ("recall", figures["recall"]),
-        "AUPRC": ("auprc", figures["auprc"]),
-        "AUROC": ("auroc", figures["auroc"]),
-    }
-    for rate, recall in figures["recall_at_fpr"].items():
-        values[f"recall at {float(rate):.0%} FPR"] = (f"recall_at_fpr_{rate}", recall)
-    rows = [(title, f"{value:.3f}", _interval(intervals, name)) for title, (name, value) in values.items()]
-    counts = f"threshold {figures['threshold']:.4f}, {figures['harmful']} harmful, {figures['unharmful']} unharmful"
+    recalls = {f"recall_at_fpr_{rate}": recall for rate, recall in evaluation.recall_at_fpr.items()}
+    figures = {**evaluation.as_dict(), **recalls}
+    titles = {**TITLES, **{name: f"recall at {float(name.rpartition('_')[2]):.0%} FPR" for name in recalls}}
+    rows = [(title, f"{figures[name]:.3f}", _interval(evaluation, name)) for name, title in titles.items()]
+    counts = f"threshold {evaluation.threshold:.4f}, {evaluation.harmful} harmful, {evaluation.unharmful} unharmful"
     return aligned([("", "value", "95% interval"), *rows]) + "\n" + counts
 
 
-def _interval(intervals: Mapping[str, Sequence[float]], name: str) -> str:
+def _interval(evaluation: "Evaluation", name: str) -> str:
     """Show an interval where there is one."""
-    return f"{intervals[name][0]:.3f} to {intervals[name][1]:.3f}" if name in intervals else ""
+    interval = evaluation.intervals.get(name)
+    return f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
 
 
 def verdict_line(verdict: "Verdict") -> str:
     """Say the decision first, then what it rests on."""
-    if verdict.score is None or verdict.threshold is None:
+    if verdict.score is None:
         return f"{verdict.decision}: {verdict.reason}"
     return (
         f"{verdict.decision}  score {verdict.score:.4f}  threshold {verdict.threshold:.4f}  "

@@ -48,9 +48,12 @@ def build(kind: str, source: Path, target: Path) -> Path:
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the tree in a folder of another name, without what git and earlier builds leave there."""
     copy = tmp_path_factory.mktemp("anywhere") / "clone"
-    skipped = shutil.ignore_patterns(
-        ".git", ".venv", "*.egg-info", "build", "dist", "models", "guardrails", "__pycache__", ".*_cache", ".railmatch"
-    )
+    built = {".venv", ".git", "build", "dist", "models", "guardrails"}
+
+    def skipped(folder: str, names: list[str]) -> set[str]:
+        caches = {name for name in names if name == "__pycache__" or name.endswith(("_cache", ".egg-info", ".sqlite"))}
+        return caches | (built if Path(folder) == ROOT else set())
+
     shutil.copytree(ROOT, copy, ignore=skipped)
     return copy
 
