@@ -1,0 +1,1 @@
+"""Who runs the forward passes when many requests come at once: ``batching.Engine``."""
