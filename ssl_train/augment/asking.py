@@ -1,0 +1,177 @@
+"""Ask for many rewrites at once: a fixed number of calls in flight, each answer judged and stored as it arrives."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from ...classifier.errors import EndpointError, RailMatchError
+from ...classifier.inputs import without_surrogates
+from ...classifier.tasks import Task
+from ..progress import Advance
+from ..recipe import EndpointSettings
+from .cache import Answer, Cache, Key
+from .endpoint import CallFailed, Endpoint, Reply
+from .quality import judge
+from .template import Template
+from .trouble import Trouble
+
+log = logging.getLogger(__name__)
+
+FAILURES_AT_THE_START = 5
+FAILURES_IN_A_ROW = 50
+"""So many texts without an answer, before the first answer or since the last one, mean that the endpoint is down."""
+
+REFUSAL_SAMPLE = 50
+REFUSAL_SHARE = 0.9
+"""When this share of the first answers are refusals, the model is the wrong one and further calls are money lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One text to be rewritten by one template, and where its answer is kept."""
+
+    text: str
+    part: Task
+    template: Template
+    key: Key
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run has spent and met so far."""
+
+    asked: int = 0
+    failed: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    answers: Counter[str] = field(default_factory=Counter)
+
+
+def ask_all(
+    requests: Iterator[Request], total: int, settings: EndpointSettings, cache: Cache, advance: Advance
+) -> Tally:
+    """Ask for ``total`` rewrites, ``requests``, and store every answer in ``cache`` the moment it arrives.
+
+    The requests are drawn one by one as calls become free, so memory does not grow with their number.
+
+    Raises:
+        EndpointError: the endpoint cannot be used, has stopped answering, or its model refuses nearly everything.
+        DataError: an answer cannot be stored.
+    """
+    return _run(_ask_all(requests, total, settings, cache, advance))
+
+
+async def _ask_all(
+    requests: Iterator[Request], total: int, settings: EndpointSettings, cache: Cache, advance: Advance
+) -> Tally:
+    async with Endpoint(settings) as endpoint:
+        crew = _Crew(endpoint, cache, total, advance)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(settings.max_concurrency, total)):
+                    group.create_task(crew.work(requests))
+        except BaseExceptionGroup as errors:
+            raise _first_of(errors) from errors
+    if crew.stopped:
+        raise crew.stopped
+    return crew.tally
+
+
+class _Crew:
+    """The workers of one run: they draw from the same requests and watch together how it goes."""
+
+    def __init__(self, endpoint: Endpoint, cache: Cache, total: int, advance: Advance) -> None:
+        self.tally = Tally()
+        self.stopped: EndpointError | None = None
+        self._endpoint = endpoint
+        self._cache = cache
+        self._total = total
+        self._advance = advance
+        self._failures_in_a_row = 0
+
+    async def work(self, requests: Iterator[Request]) -> None:
+        """Ask one request after the other until there are none, or the run has been stopped."""
+        for request in requests:
+            self.tally.asked += 1
+            try:
+                reply = await self._endpoint.ask(request.template.messages(request.text))
+            except CallFailed as failure:
+                self._note_failure(failure.trouble)
+            else:
+                self._store(request, reply)
+            self._advance(1)
+            if self.stopped:
+                # What the others have in flight is paid for, so they end their calls and stop here too.
+                return
+
+    def _store(self, request: Request, reply: Reply) -> None:
+        text = without_surrogates(reply.text)
+        status, rewrite = judge(request.text, text, request.part, refused=reply.refused, cut=reply.cut)
+        self._cache.put(request.key, Answer(status, rewrite, reply.input_tokens, reply.output_tokens))
+        self._failures_in_a_row = 0
+        self.tally.answers[status] += 1
+        self.tally.input_tokens += reply.input_tokens
+        self.tally.output_tokens += reply.output_tokens
+        self._check_refusals()
+
+    def _check_refusals(self) -> None:
+        answered, refused = self.tally.answers.total(), self.tally.answers["refused"]
+        if answered == REFUSAL_SAMPLE and refused >= REFUSAL_SHARE * answered:
+            self.stopped = EndpointError(
+                f"{self._endpoint.name}: the model {self._endpoint.settings.model!r} refused {refused} of the first "
+                f"{answered} texts ({refused / answered:.0%}); name another in augment.endpoint.model, or give "
+                "augment.strategy a template of your own"
+            )
+
+    def _note_failure(self, trouble: Trouble) -> None:
+        """Count a text without an answer.
+
+        Raises:
+            EndpointError: so many had none that the endpoint must be down.
+        """
+        self.tally.failed += 1
+        self._failures_in_a_row += 1
+        log.warning("%s: one text has no rewrite: %s", self._endpoint.name, trouble.message)
+        if self._failures_in_a_row < self._limit(trouble):
+            return
+        begun = self.tally.answers.total() > 0
+        what = f"no answer to the last {self._failures_in_a_row} texts" if begun else "no text was answered"
+        raise EndpointError(
+            f"{self._endpoint.name}: {what}, the last because of this: {trouble.message}; check that it runs and that "
+            "augment.endpoint.base_url is right, and run again: what was answered is stored"
+        )
+
+    def _limit(self, trouble: Trouble) -> int:
+        if self.tally.answers:
+            return FAILURES_IN_A_ROW
+        return min(FAILURES_AT_THE_START, self._total) if trouble.unreachable else FAILURES_AT_THE_START
+
+
+def _first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Give the error to report of several that came at once: one with a message for a person before any other."""
+    named, others = errors.split(RailMatchError)
+    group = named or others
+    first: BaseException = group.exceptions[0] if group else errors
+    return _first_of(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def _run(main: Coroutine[None, None, Tally]) -> Tally:
+    """Run a coroutine to its end from anywhere, also from a notebook, where an event loop runs already."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(main)
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(main)
+    try:
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            try:
+                return pool.submit(loop.run_until_complete, task).result()
+            finally:
+                # After Ctrl-C, which only the waiting thread is told of, the calls must end too.
+                loop.call_soon_threadsafe(task.cancel)
+    finally:
+        loop.close()
