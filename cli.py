@@ -252,17 +252,20 @@ def demo(out: Path) -> None:
 
 
 def _source(data: str, fields: Sequence[str], split: str | None) -> "Sources":
-    """Turn DATA, --field and --split into the words of a recipe."""
-    from pydantic import ValidationError
+    """Turn DATA, --field and --split into the words of a recipe.
 
+    Raises:
+        SettingsError: a field is not NAME=FIELD, or RailMatch has no such field.
+    """
     from .ssl_train.recipe import FieldNames, FileSource, HubSource
 
-    pairs = dict(field.partition("=")[::2] for field in fields)
-    try:
-        names = FieldNames(**pairs)
-    except ValidationError as error:
-        allowed = ", ".join(FieldNames.model_fields)
-        raise SettingsError(f"--field must be NAME=FIELD with NAME one of {allowed}: {' '.join(fields)}") from error
+    names = {}
+    for written in fields:
+        name, _, field = written.partition("=")
+        if name not in FieldNames.model_fields or not field:
+            known = ", ".join(FieldNames.model_fields)
+            raise SettingsError(f"--field {written}: write NAME=FIELD with NAME one of {known}.")
+        names[name] = field
     if split is not None:
-        return HubSource(hub=data, split=split, fields=names)
-    return FileSource(file=data, fields=names)
+        return HubSource(hub=data, split=split, fields=FieldNames(**names))
+    return FileSource(file=data, fields=FieldNames(**names))
