@@ -57,3 +57,36 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.manual_seed(0)
         BertModel(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def trigger_models(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with real models that decide by one word: "weapon" in a prompt, "steal" in a response, is harmful.
+
+    The weights are set by hand. Every token has the same embedding, the word another one; the layers hand the states
+    on, so that the mean holds the word's share, which the head weighs so heavily that once in 512 tokens is enough:
+    the probabilities are below 0.001 or above 0.999. A response's window holds its prompt too, so a prompt with
+    "steal" makes the response harmful.
+    """
+    import torch
+
+    from railmatch.classifier.model import SafetyClassifier
+
+    folder = tmp_path_factory.mktemp("trigger_models")
+    for task, word in (("prompt", "weapon"), ("response", "steal")):
+        classifier = SafetyClassifier.from_encoder(str(tiny_encoder), task, window=512)
+        bert = classifier.network.bert
+        waves = torch.tensor([1.0, -1.0]).repeat(16)
+        plain, special = waves * (torch.arange(32) < 16), waves * (torch.arange(32) >= 16)
+        with torch.no_grad():
+            bert.embeddings.word_embeddings.weight.copy_(plain.expand_as(bert.embeddings.word_embeddings.weight))
+            bert.embeddings.word_embeddings.weight[classifier.tokenizer.convert_tokens_to_ids(word)] = special
+            bert.embeddings.position_embeddings.weight.zero_()
+            bert.embeddings.token_type_embeddings.weight.zero_()
+            for layer in bert.encoder.layer:
+                layer.attention.output.dense.weight.zero_()
+                layer.output.dense.weight.zero_()
+            classifier.network.classifier.weight.copy_(torch.stack([-special, special]) * 300)
+            classifier.network.classifier.bias.copy_(torch.tensor([6.0, -6.0]))
+        classifier.save(folder / task)
+    return folder
