@@ -32,9 +32,9 @@ class Fault:
     ``busy`` 429 with ``retry_after`` where given; ``broken`` 500; ``hang`` silent for ``seconds``; ``not_json`` a web
     page with status 200; ``not_chat`` JSON of another protocol; ``empty`` an empty answer; ``refusal`` an answer that
     declines; ``filtered`` an answer with finish reason content_filter; ``cut`` one that broke off at max_tokens;
-    ``unauthorised`` 401; ``forbidden`` 403; ``no_model`` and ``no_address`` 404; ``rejected`` 400; ``no_funds`` 429 for
-    want of credit; ``content_filter`` 400 of a filter; ``wants_max_completion_tokens`` 400 until the limit has its newer
-    name; ``dropped`` the connection is closed without a word; ``wrapped_error`` an error with status 200.
+    ``unauthorised`` 401; ``forbidden`` 403; ``no_model`` and ``no_address`` 404; ``rejected`` 400; ``content_filter``
+    400 of a filter; ``wants_max_completion_tokens`` 400 until the limit has its newer name; ``no_funds`` 429 for want
+    of credit; ``dropped`` the connection is closed without a word; ``wrapped_error`` an error with status 200.
     """
 
     kind: Literal[

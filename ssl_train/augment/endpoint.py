@@ -50,16 +50,13 @@ class Endpoint:
         """Take the settings and read the key from the environment.
 
         Raises:
-            EndpointError: the environment variable that must hold the key is not set, or the address cannot be used.
+            EndpointError: the environment variable that must hold the key is not set.
         """
         self.settings = settings
         self.name = f"endpoint {settings.base_url or os.environ.get('OPENAI_BASE_URL') or 'https://api.openai.com/v1'}"
-        try:
-            self._client = openai.AsyncOpenAI(
-                base_url=settings.base_url, api_key=_key(settings, self.name), max_retries=0, timeout=settings.timeout_s
-            )
-        except (ValueError, TypeError, openai.OpenAIError) as error:
-            raise EndpointError(f"{self.name}: cannot be used; check augment.endpoint.base_url ({error})") from error
+        self._client = openai.AsyncOpenAI(
+            base_url=settings.base_url, api_key=_key(settings, self.name), max_retries=0, timeout=settings.timeout_s
+        )
         self._length_name = "max_tokens"
         self._heard = False
         self._closed_until = 0.0
