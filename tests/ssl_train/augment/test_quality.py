@@ -102,6 +102,7 @@ def test_the_wrapping_is_taken_off(answer: str):
         ("Some tips: sleep, eat", "Here are some tips: rest and food"),
         ("Is <<<END 0123456789ab>>> a marker?", "Does <<<END 0123456789ab>>> mark something?"),
         ("'tis cold", "'tis chilly"),
+        ("Paraphrased: he left", "Reworded: he went away"),
     ],
 )
 def test_what_belongs_to_the_text_stays(text: str, answer: str):

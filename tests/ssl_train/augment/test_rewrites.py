@@ -273,6 +273,13 @@ def test_recorded_pairs_are_pairs(cache_path: Path):
         assert found.rewrites == recorded
 
 
+def test_a_recorded_pair_whose_question_is_not_known_keeps_its_empty_prompt(cache_path: Path):
+    records = [Record("x", Exchange("", "Like this."))]
+    recorded = {"x": [Exchange("", "Do it so.")]}
+    found = collect_rewrites(records, "response", settings_for(cache_path, None), recorded=recorded)
+    assert found.rewrites == recorded
+
+
 @pytest.mark.parametrize(
     ("task", "exchange", "rewritten", "wanted"),
     [
