@@ -136,8 +136,8 @@ class Engine:
             response = None
         elif response is None:
             raise ValueError("a classifier of responses judges a response: Exchange(prompt, response)")
-        for text in (prompt, response):
-            if not isinstance(text, str | None):
+        for text in (prompt, "" if response is None else response):
+            if not isinstance(text, str):
                 raise TypeError(f"a text to judge is a string, not {type(text).__name__}")
         return Exchange(prompt, response)
 

@@ -1,0 +1,173 @@
+"""Turn what is judged, a prompt or a (prompt, response) pair, into token windows; nothing is ever cut off silently."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from transformers import PreTrainedTokenizerBase
+
+from .errors import SettingsError
+from .tasks import Task
+
+OVERLAP = 0.25
+"""Share of a window's text tokens that the next window sees again, so that a sentence on a seam is seen whole."""
+
+CONTEXT_SHARE = 0.25
+"""Largest share of a window that the prompt may take where a response is judged and the pair does not fit."""
+
+
+SMALLEST_ROOM = 8
+"""Text tokens below which a window is of no use, and the prompt's share of it would be nothing."""
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Exchange(NamedTuple):
+    """What is judged: a prompt, or a response together with the prompt that it answers."""
+
+    prompt: str
+    response: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One input of the model: token ids with the special tokens, and the segment (0 or 1) of each."""
+
+    input_ids: list[int]
+    token_type_ids: list[int]
+
+    def __len__(self) -> int:
+        """Count the tokens."""
+        return len(self.input_ids)
+
+
+def without_surrogates(text: str) -> str:
+    """Replace lone surrogates, which no tokenizer can encode, by U+FFFD; every other character stays."""
+    return text if text.isascii() else SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _spans(length: int, room: int) -> list[tuple[int, int]]:
+    """Cut ``length`` tokens into overlapping spans of at most ``room`` tokens that cover all of them."""
+    if length <= room:
+        return [(0, length)]
+    step = max(1, round(room * (1 - OVERLAP)))
+    starts = list(range(0, length - room, step))
+    return [(start, start + room) for start in starts] + [(length - room, length)]
+
+
+def _shortened(ids: list[int], room: int) -> list[int]:
+    """Keep the beginning and the end of ``ids``, in equal parts, in ``room`` tokens."""
+    if len(ids) <= room:
+        return ids
+    tail = room // 2
+    return ids[: room - tail] + ids[len(ids) - tail :]
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """The special tokens that a tokenizer puts around one text or a pair, and the segment of either text."""
+
+    before: Window
+    between: Window
+    after: Window
+    segments: tuple[int, int]
+
+    @classmethod
+    def of(cls, tokenizer: PreTrainedTokenizerBase, *, pair: bool) -> "_Frame":
+        """Read the frame off the tokenizer by encoding one letter, or a pair of letters."""
+        encoded = tokenizer("a", "b") if pair else tokenizer("a")
+        ids: list[int] = encoded["input_ids"]
+        types: list[int] = encoded.get("token_type_ids", [0] * len(ids))
+        texts = encoded.sequence_ids(0)  # 0 or 1 for a token of a text, None for a special token
+        start, end = texts.index(0), len(texts) - texts[::-1].index(1 if pair else 0)
+
+        def special(first: int, last: int) -> Window:
+            places = [place for place in range(first, last) if texts[place] is None]
+            return Window([ids[place] for place in places], [types[place] for place in places])
+
+        return cls(special(0, start), special(start, end), special(end, len(ids)), (types[start], types[end - 1]))
+
+    @property
+    def size(self) -> int:
+        """Count the special tokens."""
+        return len(self.before) + len(self.between) + len(self.after)
+
+    def fill(self, first: list[int], second: Sequence[int] = ()) -> Window:
+        """Put one text, or a pair, into the frame."""
+        one, two = self.segments
+        return Window(
+            [*self.before.input_ids, *first, *self.between.input_ids, *second, *self.after.input_ids],
+            [
+                *self.before.token_type_ids,
+                *[one] * len(first),
+                *self.between.token_type_ids,
+                *[two] * len(second),
+                *self.after.token_type_ids,
+            ],
+        )
+
+
+class WindowEncoder:
+    """Tokenises exchanges into windows of at most ``length`` tokens.
+
+    A prompt longer than a window becomes overlapping windows. In the response task every window holds the beginning of
+    the pair, the prompt, and a part of the response: where the pair does not fit, the prompt is shortened first (its
+    middle is left out, down to ``CONTEXT_SHARE`` of the window), and only then the response is spread over windows.
+    The response itself is always seen whole.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, task: Task, length: int) -> None:
+        """Take the model's tokenizer, the task, and the longest window in tokens, special tokens included.
+
+        Raises:
+            SettingsError: such a window has no room for text.
+        """
+        self.tokenizer = tokenizer
+        self.task = task
+        self.length = length
+        self._frame = _Frame.of(tokenizer, pair=task == "response")
+        self._room = length - self._frame.size
+        if self._room < SMALLEST_ROOM:
+            raise SettingsError(
+                f"a window of {length} tokens leaves {max(self._room, 0)} for text beside {self._frame.size} special "
+                f"tokens; it must be at least {self._frame.size + SMALLEST_ROOM}"
+            )
+
+    def __call__(self, exchanges: Sequence[Exchange]) -> list[list[Window]]:
+        """Encode each exchange into one or more windows, in the order of the text.
+
+        Raises:
+            ValueError: the task is ``response`` and an exchange has none.
+        """
+        prompts = self._tokens([exchange.prompt for exchange in exchanges])
+        if self.task == "prompt":
+            return [self._prompt_windows(ids) for ids in prompts]
+        if any(exchange.response is None for exchange in exchanges):
+            raise ValueError("a classifier of the response task judges a response: Exchange(prompt, response)")
+        responses = self._tokens([exchange.response or "" for exchange in exchanges])
+        return [self._pair_windows(*pair) for pair in zip(prompts, responses, strict=True)]
+
+    def _tokens(self, texts: list[str]) -> list[list[int]]:
+        if not texts:
+            return []
+        clean = [without_surrogates(text) for text in texts]
+        encoded = self.tokenizer(
+            clean,
+            add_special_tokens=False,
+            split_special_tokens=True,  # a text that spells out "[SEP]" must not end its own part of the window
+            return_attention_mask=False,
+            return_token_type_ids=False,
+            verbose=False,
+        )
+        ids: list[list[int]] = encoded["input_ids"]
+        return ids
+
+    def _prompt_windows(self, ids: list[int]) -> list[Window]:
+        return [self._frame.fill(ids[start:end]) for start, end in _spans(len(ids), self._room)]
+
+    def _pair_windows(self, prompt: list[int], response: list[int]) -> list[Window]:
+        context = max(self._room - len(response), int(self._room * CONTEXT_SHARE))
+        prompt = _shortened(prompt, context)
+        spans = _spans(len(response), self._room - len(prompt))
+        return [self._frame.fill(prompt, response[start:end]) for start, end in spans]

@@ -1,0 +1,1 @@
+"""How classifiers are made from few labels, many unlabelled texts and an LLM endpoint's rewrites."""

@@ -1,0 +1,56 @@
+"""AdamW with layer-wise learning rates, and the schedule of the learning rate."""
+
+import math
+import re
+
+from torch import nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+
+from .recipe import TrainingSettings
+
+
+def make_optimiser(network: nn.Module, settings: TrainingSettings) -> tuple[AdamW, LambdaLR]:
+    """Make AdamW and its schedule: each layer below the top learns ``layer_decay`` times slower than the one above.
+
+    The head learns at ``head_learning_rate``. Biases and normalisation weights are not decayed. Without
+    ``train_embeddings`` the token embeddings stay as they are. The rate follows cos(7 pi k / 16 K) after a linear
+    warm-up, as in FixMatch (arXiv:2001.07685).
+    """
+    depth = 1 + max((_layer(name) for name, _ in network.named_parameters()), default=0)
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if not settings.train_embeddings and ".embeddings." in f".{name}":
+            parameter.requires_grad_(False)
+            continue
+        rate = _learning_rate(name, depth, settings)
+        decay = 0.0 if parameter.ndim < 2 else settings.weight_decay
+        groups.setdefault((rate, decay), []).append(parameter)
+    fused = all(parameter.device.type in {"cpu", "cuda"} for parameter in network.parameters())
+    optimiser = AdamW(
+        [{"params": list(group), "lr": rate, "weight_decay": decay} for (rate, decay), group in groups.items()],
+        fused=fused,
+    )
+    return optimiser, LambdaLR(optimiser, lambda step: schedule(step, settings))
+
+
+def schedule(step: int, settings: TrainingSettings) -> float:
+    """Give the factor of the learning rate at a step, from 0: a linear warm-up, then seven sixteenths of a cosine."""
+    if step < settings.warmup_steps:
+        return (step + 1) / settings.warmup_steps
+    done = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
+    return math.cos(7 * math.pi * done / 16)
+
+
+def _layer(name: str) -> int:
+    """Read a parameter's depth off its name: 0 for embeddings, n + 1 for the encoder's layer n."""
+    match = re.search(r"\blayers?\.(\d+)\.", name)
+    return int(match.group(1)) + 1 if match else 0
+
+
+def _learning_rate(name: str, depth: int, settings: TrainingSettings) -> float:
+    if re.match(r"(classifier|pooler|head|score)\b", name) or ".pooler." in name:
+        return settings.head_learning_rate or settings.learning_rate
+    if ".embeddings." in f".{name}" or _layer(name) > 0:
+        return settings.learning_rate * settings.layer_decay ** (depth - _layer(name))
+    return settings.learning_rate

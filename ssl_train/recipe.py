@@ -1,0 +1,177 @@
+"""A training recipe: ``train.yml`` as one frozen, strict model; every setting is refused before anything is loaded."""
+
+from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from ..classifier.tasks import Task
+
+
+class Section(BaseModel):
+    """Base of every section: unknown keys and wrong types are errors, values cannot change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class FieldNames(Section):
+    """Under which names a data set holds the fields that RailMatch needs."""
+
+    id: str = "id"
+    prompt: str = "prompt"
+    response: str = "response"
+    label: str = "label"
+
+
+class FileSource(Section):
+    """A file (JSONL, CSV or Parquet) whose fields carry other names."""
+
+    file: str
+    fields: FieldNames = FieldNames()
+
+
+class HubSource(Section):
+    """A data set of the Hugging Face Hub, or a folder that ``datasets`` can load."""
+
+    hub: str
+    name: str | None = None
+    split: str = "train"
+    fields: FieldNames = FieldNames()
+
+
+Source = str | FileSource | HubSource
+Sources = Source | list[Source]
+
+
+class DataSettings(Section):
+    """Where the examples come from. Paths may hold ``{task}``; they start at the current folder, else at the recipe's.
+
+    ``labels`` examples are drawn class-balanced by the seed; all are used when it is left out.
+    ``rewrites`` are recorded rewrites ``{"id", "rewrites": [...]}``, one a strategy.
+    ``votes`` are recorded judgements of the endpoint, ``{"id", "vote": 0..4}``.
+    ``test`` is read only after training.
+    """
+
+    labelled: Sources
+    labels: int | None = Field(default=None, ge=4)
+    unlabelled: Sources | None = None
+    rewrites: str | None = None
+    votes: str | None = None
+    test: Sources | None = None
+
+
+class EndpointSettings(Section):
+    """An OpenAI-compatible chat-completions endpoint; the key is read from the environment variable named here.
+
+    ``max_retries`` is how often one call is tried again; ``backoff_s`` the first wait, which doubles each time, unless
+    the server names one. ``timeout_s`` is for a whole call. A ``temperature`` or ``top_p`` of null is the model's own.
+    Prices are in any currency per million tokens; with them, estimates and reports name a cost.
+    """
+
+    base_url: str | None = None
+    model: str
+    api_key_env: str = "OPENAI_API_KEY"
+    max_concurrency: int = Field(default=32, ge=1, le=1024)
+    timeout_s: float = Field(default=60.0, gt=0)
+    max_retries: int = Field(default=6, ge=0)
+    backoff_s: float = Field(default=0.5, ge=0)
+    temperature: float | None = Field(default=0.7, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    max_tokens: int = Field(default=1024, ge=16)
+    price_input: float | None = Field(default=None, ge=0)
+    price_output: float | None = Field(default=None, ge=0)
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_an_address(cls, base_url: str | None) -> str | None:
+        if base_url is None:
+            return None
+        address = urlsplit(base_url)
+        if address.scheme not in ("http", "https") or not address.hostname or address.port == 0:
+            raise ValueError("must be a whole address, such as http://localhost:8000/v1")
+        return base_url
+
+
+class AugmentSettings(Section):
+    """How the strong views are made: one rewrite of every text for each strategy, kept in ``cache``.
+
+    A strategy is a template shipped with RailMatch or a ``.txt`` file of the user's; ``{part}`` in its path stands for
+    ``prompt`` or ``response``.
+    """
+
+    strategy: list[str] = Field(default=["paraphrase", "restyle"], min_length=1)
+    endpoint: EndpointSettings | None = None
+    cache: str = ".railmatch/rewrites.sqlite"
+
+    @field_validator("strategy")
+    @classmethod
+    def _differ(cls, strategy: list[str]) -> list[str]:
+        names = [Path(name).stem if name.endswith(".txt") else name for name in strategy]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"{', '.join(sorted(twice))}: a strategy (a file: its name without ending) may stand once")
+        return strategy
+
+
+class MethodSettings(Section):
+    """The training method, its confidence threshold in [0, 1] and the weight of its unlabelled loss."""
+
+    name: Literal["supervised", "fixmatch"] = "fixmatch"
+    threshold: float = Field(default=0.95, ge=0, le=1)
+    lambda_u: float = Field(default=1.0, ge=0)
+
+
+class TrainingSettings(Section):
+    """The loop.
+
+    Batches are examples a step. ``learning_rate`` is that of the encoder's top layer, ``layer_decay`` its factor for
+    each layer below, ``head_learning_rate`` that of the head (``learning_rate`` when left out). ``average`` is the
+    decay of the averaged weights, which judge the weak views and become the model; 0 averages nothing.
+    ``pseudo_labels_from`` is the step at which the unlabelled loss begins. ``max_length`` is the window in tokens.
+    """
+
+    steps: int = Field(default=1300, ge=1)
+    labelled_batch: int = Field(default=16, ge=1)
+    unlabelled_batch: int = Field(default=48, ge=1)
+    learning_rate: float = Field(default=5e-5, gt=0)
+    head_learning_rate: float | None = Field(default=None, gt=0)
+    weight_decay: float = Field(default=5e-4, ge=0)
+    layer_decay: float = Field(default=0.75, gt=0, le=1)
+    train_embeddings: bool = True
+    clip_norm: float = Field(default=1.0, gt=0)
+    warmup_steps: int = Field(default=0, ge=0)
+    average: float = Field(default=0.0, ge=0, lt=1)
+    pseudo_labels_from: int = Field(default=0, ge=0)
+    max_length: int = Field(default=256, ge=16)
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    checkpoint_every: int = Field(default=200, ge=1)
+
+
+class CalibrationSettings(Section):
+    """The threshold is set at ``target_fpr`` on labels held back in ``folds`` rounds of cross-validation."""
+
+    target_fpr: float = Field(default=0.05, gt=0, lt=1)
+    folds: int = Field(default=4, ge=2, le=20)
+
+
+class Recipe(Section):
+    """Everything a training run depends on."""
+
+    task: Task
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    encoder: str = "minilm"
+    data: DataSettings
+    augment: AugmentSettings = AugmentSettings()
+    method: MethodSettings = MethodSettings()
+    training: TrainingSettings = TrainingSettings()
+    calibration: CalibrationSettings = CalibrationSettings()
+
+    @model_validator(mode="after")
+    def _needs_a_pool(self) -> Self:
+        if self.method.name != "supervised" and self.data.unlabelled is None:
+            raise ValueError(
+                f"method.name is {self.method.name!r}, which learns from unlabelled texts: set data.unlabelled, "
+                "or method.name to supervised"
+            )
+        return self

@@ -1,0 +1,30 @@
+"""Which examples a step sees: drawn from the seed and the step alone, so that a resumed run draws what it would have."""
+
+import numpy as np
+
+
+class EpochSampler:
+    """Deals ``size`` examples in seeded random order, ``batch`` a step, each once an epoch."""
+
+    def __init__(self, size: int, batch: int, seed: int, stream: int) -> None:
+        """Take the number of examples, the examples a step, the run's seed, and a number that tells samplers apart."""
+        self._size = size
+        self._batch = batch
+        self._key = (seed, stream)
+        self._orders: dict[int, np.ndarray] = {}
+
+    def __call__(self, step: int) -> list[int]:
+        """Give the positions that a step sees; at the end of an epoch the next one fills the batch."""
+        start = step * self._batch
+        return [self._at(position) for position in range(start, start + self._batch)]
+
+    def epoch(self, step: int) -> int:
+        """Say how many whole epochs lie before a step."""
+        return step * self._batch // self._size
+
+    def _at(self, position: int) -> int:
+        epoch, offset = divmod(position, self._size)
+        if epoch not in self._orders:
+            self._orders = {key: value for key, value in self._orders.items() if key == epoch - 1}
+            self._orders[epoch] = np.random.default_rng((*self._key, epoch)).permutation(self._size)
+        return int(self._orders[epoch][offset])

@@ -1,0 +1,47 @@
+"""What the training loop sees: token windows of the labelled texts, of the pool, and of the pool's rewrites."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..classifier.inputs import Exchange, Window, WindowEncoder
+from .data import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Tokenised once, before the first step.
+
+    labelled: one window an example; labels: int64 of shape (examples,), 1 is harmful.
+    weak: one window a pool text; strong: the windows of its rewrites, none where it has none.
+    shortened: how many texts were longer than a window, so that training sees their beginning only.
+    """
+
+    labelled: list[Window]
+    labels: Tensor
+    weak: list[Window]
+    strong: list[list[Window]]
+    shortened: int
+
+    @classmethod
+    def of(
+        cls,
+        encode: WindowEncoder,
+        labelled: Sequence[Record],
+        pool: Sequence[Record] = (),
+        rewrites: Mapping[str, Sequence[Exchange]] | None = None,
+    ) -> "Views":
+        """Encode labelled records and the pool with its rewrites (by record id)."""
+        labelled_windows = encode([record.exchange for record in labelled])
+        weak_windows = encode([record.exchange for record in pool])
+        kept = [list((rewrites or {}).get(record.id, ())) for record in pool]
+        strong = [[windows[0] for windows in encode(group)] for group in kept]
+        return cls(
+            labelled=[windows[0] for windows in labelled_windows],
+            labels=torch.tensor([record.label or 0 for record in labelled]),
+            weak=[windows[0] for windows in weak_windows],
+            strong=strong,
+            shortened=sum(len(windows) > 1 for windows in labelled_windows + weak_windows),
+        )
