@@ -8,7 +8,9 @@ os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 os.environ["NEMO_GUARDRAILS_NO_USAGE_STATS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
+import asyncio
 import string
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,16 @@ WORDS = """
     up us use visit wait walk want was water way we weapon what when where which who why wife will with without
     work would write you your
 """.split()  # noqa: SIM905 - a list of quoted words would be four times as long
+
+
+@pytest.fixture(autouse=True)
+def own_event_loop() -> Iterator[None]:
+    """Give every test an event loop that is closed afterwards: NeMo Guardrails makes one where there is none."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +81,6 @@ def trigger_models(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory)
     "steal" makes the response harmful.
     """
     import torch
-
     from railmatch.classifier.model import SafetyClassifier
 
     folder = tmp_path_factory.mktemp("trigger_models")

@@ -1,0 +1,254 @@
+"""Guard: check prompts and responses from Python, with or without an event loop."""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self, get_args
+
+from ..classifier.engine.batching import Engine, Judgement
+from ..classifier.errors import EngineError, ModelError
+from ..classifier.inputs import Exchange
+from ..classifier.model import SETTINGS_FILE, Device, SafetyClassifier, choose_device
+from ..classifier.tasks import Task
+from .settings import Fail, RailSettings
+from .verdict import Verdict
+
+__all__ = ["Check", "Guard", "Verdict", "load_checks", "shared_guard"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A loaded model ready to judge one task: its engine, the threshold that counts, and the folder it came from."""
+
+    engine: Engine
+    task: Task
+    threshold: float
+    model: str
+
+
+class Guard:
+    """Checks prompts and responses; any number of threads and event loops may share one.
+
+    >>> guard = Guard.load("models")                                          # doctest: +SKIP
+    >>> guard.check_prompt("How do I bake bread?").decision                   # doctest: +SKIP
+    'allow'
+    """
+
+    def __init__(self, checks: Mapping[Task, Check], *, fail: Fail = "closed", deadline: float | None = None) -> None:
+        """Take the models by task; ``fail`` is what ``stops`` says of an undecided verdict, ``deadline`` in seconds."""
+        self.checks = dict(checks)
+        self.fail: Fail = fail
+        self.deadline = deadline
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        device: Device = "auto",
+        fail: Fail = "closed",
+        deadline: float | None = None,
+        prompt_threshold: float | None = None,
+        response_threshold: float | None = None,
+    ) -> Self:
+        """Load the models of a folder with ``prompt/`` and ``response/``, either of which may be missing, or one model.
+
+        Args:
+            folder: where the models are.
+            device: ``auto`` takes the GPU when there is one.
+            fail: ``closed``: ``stops`` is true of a text that could not be judged; ``open``: it is false.
+            deadline: seconds after which a text counts as not judged; None waits as long as it takes.
+            prompt_threshold: replaces the threshold stored with the model, in (0, 1].
+            response_threshold: the same for responses.
+
+        Raises:
+            ModelError: there is no model, one cannot be used, or CUDA was asked for and is not there.
+        """
+        checks = load_checks(Path(folder), device)
+        thresholds: dict[Task, float | None] = {"prompt": prompt_threshold, "response": response_threshold}
+        return cls(_with_thresholds(checks, thresholds), fail=fail, deadline=deadline)
+
+    def check_prompt(self, text: str) -> Verdict:
+        """Judge what a user wrote.
+
+        Raises:
+            ModelError: no model of prompts was loaded.
+            TypeError: the text is not a string.
+        """
+        return self._ask("prompt", Exchange(text)).verdict()
+
+    def check_response(self, prompt: str, response: str) -> Verdict:
+        """Judge what a model answered, together with the prompt that it answers ("" where that is not known).
+
+        Raises:
+            ModelError: no model of responses was loaded.
+            TypeError: a text is not a string.
+        """
+        return self._ask("response", Exchange(prompt, response)).verdict()
+
+    async def check_prompt_async(self, text: str) -> Verdict:
+        """Judge what a user wrote, without blocking the event loop; raises as ``check_prompt``."""
+        return await self._ask("prompt", Exchange(text)).verdict_async()
+
+    async def check_response_async(self, prompt: str, response: str) -> Verdict:
+        """Judge what a model answered, without blocking the event loop; raises as ``check_response``."""
+        return await self._ask("response", Exchange(prompt, response)).verdict_async()
+
+    def stops(self, verdict: Verdict) -> bool:
+        """Say whether a text with this verdict must be held back: blocked, or undecided and ``fail`` is ``closed``."""
+        return verdict.decision == "block" or (verdict.decision == "undecided" and self.fail == "closed")
+
+    def check(self, task: Task) -> Check:
+        """Give the model of a task.
+
+        Raises:
+            ModelError: none was loaded.
+        """
+        if task not in self.checks:
+            loaded = ", ".join(check.model for check in self.checks.values())
+            raise ModelError(
+                f"no model judges a {task}: loaded were only {loaded}; train one (railmatch train RECIPE) and put it "
+                f"into the models' folder as {task}/"
+            )
+        return self.checks[task]
+
+    def warm_up(self) -> None:
+        """Run a first forward pass through every model.
+
+        Raises:
+            EngineError: a model cannot judge.
+        """
+        for check in self.checks.values():
+            check.engine.warm_up()
+
+    def close(self) -> None:
+        """Answer what waits and end the engines' threads; every later check is ``undecided``."""
+        for check in self.checks.values():
+            check.engine.close()
+
+    def __enter__(self) -> Self:
+        """Give the guard itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Close the guard."""
+        self.close()
+
+    def _ask(self, task: Task, exchange: Exchange) -> "_Question":
+        check = self.check(task)
+        started = time.perf_counter()
+        try:
+            answer = check.engine.submit(exchange, deadline=self.deadline)
+        except EngineError as error:
+            answer = Future()
+            answer.set_exception(error)
+        return _Question(check, started, answer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A text on its way through the engine; ``started`` in seconds of the performance counter."""
+
+    check: Check
+    started: float
+    answer: "Future[Judgement]"
+
+    def verdict(self) -> Verdict:
+        """Wait for the judgement; a failure of the engine is ``undecided``."""
+        check = self.check
+        try:
+            score, windows = self.answer.result()
+        except EngineError as error:
+            return Verdict.not_judged(
+                str(error), check.threshold, milliseconds=self._milliseconds(), task=check.task, model=check.model
+            )
+        return Verdict.judged(
+            score, check.threshold, windows=windows, milliseconds=self._milliseconds(), task=check.task,
+            model=check.model,
+        )  # fmt: skip
+
+    async def verdict_async(self) -> Verdict:
+        """Let the running event loop work until the judgement is there; a cancelled caller cancels the question."""
+        with suppress(EngineError):
+            await asyncio.wrap_future(self.answer)
+        return self.verdict()
+
+    def _milliseconds(self) -> float:
+        return round((time.perf_counter() - self.started) * 1000, 3)
+
+
+def load_checks(folder: Path, device: Device = "auto") -> dict[Task, Check]:
+    """Load every model of a folder and start its engine.
+
+    Raises:
+        ModelError: there is no model, one cannot be used, or CUDA was asked for and is not there.
+    """
+    folders = _model_folders(folder)
+    classifiers = {at: SafetyClassifier.load(at, device=device) for at in folders}
+    for at, classifier in classifiers.items():
+        if at != folder and at.name != classifier.task:
+            raise ModelError(f"{at} holds a classifier of the {classifier.task} task; put it into {classifier.task}/")
+    return {
+        classifier.task: Check(Engine(classifier), classifier.task, classifier.threshold, str(at))
+        for at, classifier in classifiers.items()
+    }
+
+
+def _model_folders(folder: Path) -> list[Path]:
+    if (folder / SETTINGS_FILE).is_file():
+        return [folder]
+    found = [folder / task for task in get_args(Task) if (folder / task).is_dir()]
+    if not found:
+        raise ModelError(
+            f"{folder} holds no model: neither {SETTINGS_FILE} nor a folder prompt/ or response/; train one first: "
+            f"railmatch train RECIPE --out {folder / 'prompt'}"
+        )
+    return found
+
+
+def _with_thresholds(checks: Mapping[Task, Check], thresholds: Mapping[Task, float | None]) -> dict[Task, Check]:
+    """Replace the thresholds stored with the models where others are given."""
+    given = {task: thresholds.get(task) for task in checks}
+    return {
+        task: check if (threshold := given[task]) is None else replace(check, threshold=threshold)
+        for task, check in checks.items()
+    }
+
+
+_LOADED: dict[tuple[int, Path, str], dict[Task, Check]] = {}
+_LOADING = threading.Lock()
+
+
+def shared_guard(settings: RailSettings) -> Guard:
+    """Give a guard whose models are loaded and warmed up once in this process, however many configs ask for them.
+
+    Configs that name the same folder and device share the engines; thresholds and ``fail`` remain each config's own.
+
+    Raises:
+        ModelError: there is no model, one cannot be used, or CUDA was asked for and is not there.
+        EngineError: a model cannot judge.
+    """
+    folder = Path(settings.models).resolve()
+    key = (os.getpid(), folder, str(choose_device(settings.device)))  # a forked process has no engine threads
+    with _LOADING:
+        if key not in _LOADED:
+            _LOADED[key] = _warmed_up(load_checks(folder, settings.device))
+        checks = _with_thresholds(_LOADED[key], settings.thresholds)
+    return Guard(checks, fail=settings.fail, deadline=settings.deadline)
+
+
+def _warmed_up(checks: dict[Task, Check]) -> dict[Task, Check]:
+    guard = Guard(checks)
+    try:
+        guard.warm_up()
+    except EngineError:
+        guard.close()
+        raise
+    return checks

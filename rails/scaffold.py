@@ -1,0 +1,101 @@
+"""Write a guardrails config for a models' folder: what ``railmatch init`` does.
+
+The folder ``config/guardrails`` is copied, with its models, main model and rails filled in.
+"""
+
+import json
+import os
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import get_args
+
+from ..classifier.errors import ModelError, SettingsError
+from ..classifier.storage import write_text_atomically
+from ..classifier.tasks import Task
+
+FILES = ("config.yml", "config.py", "railmatch.co")
+_RAIL: dict[Task, str] = {"prompt": "input", "response": "output"}
+_MODEL_FILE = "railmatch.json"
+
+
+def write_config(
+    target: Path,
+    models: Path,
+    *,
+    main_model: str = "gpt-4o-mini",
+    base_url: str = "https://api.openai.com/v1",
+    force: bool = False,
+) -> list[Path]:
+    """Write a guardrails config that checks what the models judge, and give the files written.
+
+    Files that are there already with the same content are left as they are.
+
+    Args:
+        target: the config's folder; made where it is missing.
+        models: folder with ``prompt/`` and ``response/``, either of which may be missing, or with one model.
+        main_model: the chat model that answers.
+        base_url: its endpoint, which speaks OpenAI's protocol.
+        force: replace files that are there already.
+
+    Raises:
+        ModelError: ``models`` holds no model.
+        SettingsError: a file is there already, with other content.
+        OSError: the target cannot be written.
+    """
+    contents = {target / name: (files("railmatch.config") / "guardrails" / name).read_text("utf-8") for name in FILES}
+    contents[target / "config.yml"] = _filled_in(
+        contents[target / "config.yml"],
+        models=_path_from(target, models), main_model=main_model, base_url=base_url, tasks=_tasks(models), at=target,
+    )  # fmt: skip
+    changed = {path: text for path, text in contents.items() if not _holds(path, text)}
+    taken = [str(path) for path in changed if path.exists()]
+    if taken and not force:
+        raise SettingsError(f"{', '.join(taken)}: there already; choose another folder, or move it away first")
+    for path, text in changed.items():
+        write_text_atomically(path, text)
+    return list(contents)
+
+
+def _tasks(models: Path) -> list[Task]:
+    """List the tasks that the models' folder can judge."""
+    if (models / _MODEL_FILE).is_file():
+        task = json.loads((models / _MODEL_FILE).read_text("utf-8"))["task"]
+        return [known for known in get_args(Task) if known == task]
+    found = [task for task in get_args(Task) if (models / task / _MODEL_FILE).is_file()]
+    if not found:
+        raise ModelError(
+            f"{models} holds no model: neither prompt/{_MODEL_FILE} nor response/{_MODEL_FILE}; train one first: "
+            f"railmatch train RECIPE --out {models / 'prompt'}"
+        )
+    return found
+
+
+def _path_from(target: Path, models: Path) -> str:
+    """Name the models' folder relative to the config where both lie in one folder, so that they can move together."""
+    target, models = Path(os.path.abspath(target)), Path(os.path.abspath(models))  # a link keeps its own name
+    for base, prefix in ((target, ""), (target.parent, "../")):
+        if models.is_relative_to(base):
+            return prefix + models.relative_to(base).as_posix()
+    return models.as_posix()
+
+
+def _filled_in(template: str, *, models: str, main_model: str, base_url: str, tasks: list[Task], at: Path) -> str:
+    text = template.replace("config/guardrails", at.as_posix())
+    text = _with_value(text, "model", main_model)
+    text = _with_value(text, "base_url", base_url)
+    text = _with_value(text, "models", models)
+    for task, rail in _RAIL.items():
+        if task not in tasks:
+            text = re.sub(rf"^  {rail}:\n(?:   .*\n)+", "", text, flags=re.MULTILINE)
+    return text
+
+
+def _with_value(text: str, key: str, value: str) -> str:
+    """Replace the value of the only indented line with this key."""
+    quoted = json.dumps(value, ensure_ascii=False)
+    return re.sub(rf"^( +){key}: \S+", lambda found: f"{found[1]}{key}: {quoted}", text, count=1, flags=re.MULTILINE)
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text("utf-8", errors="replace") == text

@@ -1,0 +1,134 @@
+"""The rails' settings: ``custom_data.railmatch`` of a guardrails config, read strictly, before any model is loaded.
+
+NeMo Guardrails drops keys that it does not know without a word, so everything that matters is checked here.
+"""
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..classifier.errors import SettingsError
+from ..classifier.model import Device
+from ..classifier.tasks import Task
+
+if TYPE_CHECKING:
+    from nemoguardrails import RailsConfig
+
+Fail = Literal["closed", "open"]
+"""What the rails do with a text that could not be judged: ``closed`` blocks it, ``open`` lets it through."""
+
+SECTION = "railmatch"
+ACTIONS: dict[Task, str] = {"prompt": "railmatch_check_input", "response": "railmatch_check_output"}
+"""The action that judges each task; flows call it by this name."""
+
+
+class RailSettings(BaseModel):
+    """What the rails of one guardrails config use.
+
+    Attributes:
+        models: folder with ``prompt/`` and ``response/``, or with one model itself.
+        device: ``auto`` takes the GPU when there is one.
+        fail: what happens to a text that could not be judged.
+        deadline: seconds after which a text counts as not judged; None waits as long as it takes.
+        prompt_threshold: replaces the threshold stored with the model, in (0, 1].
+        response_threshold: the same for responses.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    models: str = "models"
+    device: Device = "auto"
+    fail: Fail = "closed"
+    deadline: float | None = Field(default=None, gt=0)
+    prompt_threshold: float | None = Field(default=None, gt=0, le=1)
+    response_threshold: float | None = Field(default=None, gt=0, le=1)
+
+    @classmethod
+    def from_config(cls, config: "RailsConfig") -> Self:
+        """Read the settings of a guardrails config, with ``models`` resolved to the folder that exists.
+
+        A relative ``models`` is looked for beside the config first, then in the current folder.
+
+        Raises:
+            SettingsError: a key or a value is not allowed, the models' folder does not exist, or the config streams
+                responses to the user before they are checked.
+        """
+        section = config.custom_data.get(SECTION, {})
+        if not isinstance(section, dict):
+            raise SettingsError(f"custom_data.{SECTION} holds settings such as 'models: models', not {section!r}")
+        _refuse_unknown_section(config.custom_data)
+        try:
+            settings = cls.model_validate(section)
+        except ValidationError as error:
+            raise SettingsError(_explain(error)) from error
+        _refuse_unchecked_streaming(config)
+        return settings.model_copy(update={"models": str(_existing_folder(settings.models, config.config_path))})
+
+    @property
+    def thresholds(self) -> dict[Task, float | None]:
+        """Give the thresholds that replace the models' own by task, None where it stays."""
+        return {"prompt": self.prompt_threshold, "response": self.response_threshold}
+
+
+def tasks_in_use(config: "RailsConfig") -> list[Task]:
+    """List the tasks whose action one of the config's input or output rails calls."""
+    rails = {*config.rails.input.flows, *config.rails.output.flows}
+    called = {action for flow in config.flows if _flow_name(flow) in rails for action in _actions_of(flow)}
+    return [task for task, action in ACTIONS.items() if action in called]
+
+
+def _flow_name(flow: Any) -> Any:
+    return flow.get("id") if isinstance(flow, dict) else None
+
+
+def _actions_of(flow: Any) -> Iterator[str]:
+    for element in flow.get("elements", []):
+        if isinstance(element, dict) and "action_name" in element:
+            yield element["action_name"]
+
+
+def _refuse_unknown_section(custom_data: dict[str, Any]) -> None:
+    """Refuse a misspelt name of the section, which would otherwise mean the defaults."""
+    for name in difflib.get_close_matches(SECTION, [str(key) for key in custom_data], cutoff=0.8):
+        if name != SECTION:
+            raise SettingsError(f"custom_data.{name}: unknown section; did you mean custom_data.{SECTION}?")
+
+
+def _explain(error: ValidationError) -> str:
+    """Say of the first fault which setting it is in, what was given, and what is allowed."""
+    fault = error.errors()[0]
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] != "extra_forbidden":
+        return f"custom_data.{SECTION}.{key} is {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+    known = list(RailSettings.model_fields)
+    close = difflib.get_close_matches(key, known, n=1)
+    advice = f"did you mean {close[0]!r}?" if close else f"known settings: {', '.join(known)}"
+    return f"custom_data.{SECTION}.{key}: unknown setting; {advice}"
+
+
+def _refuse_unchecked_streaming(config: "RailsConfig") -> None:
+    streaming = config.rails.output.streaming
+    if "response" in tasks_in_use(config) and streaming.enabled and streaming.stream_first:
+        raise SettingsError(
+            "rails.output.streaming.stream_first is true (NeMo's default), which sends the response to the user before "
+            "it is checked; write 'stream_first: false' under rails.output.streaming"
+        )
+
+
+def _existing_folder(models: str, config_path: str | None) -> Path:
+    """Find the models' folder beside the config, whose path may be a file or several folders, or in the current one."""
+    wanted = Path(models).expanduser()
+    beside = [Path(part.strip()) for part in (config_path or "").split(",") if part.strip()]
+    bases = [*(path.parent if path.is_file() else path for path in beside), Path.cwd()]
+    candidates = list(dict.fromkeys((base / wanted).resolve() for base in bases))
+    for candidate in candidates:
+        if candidate.is_dir():
+            return candidate
+    tried = " and ".join(str(candidate) for candidate in candidates)
+    raise SettingsError(
+        f"custom_data.{SECTION}.models is {models!r}, but there is no such folder (looked for {tried}); "
+        "name the folder that holds prompt/ and response/, or train the models first: railmatch demo"
+    )
