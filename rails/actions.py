@@ -21,21 +21,31 @@ class GuardActions:
         self.guard = guard
 
     @action(name=ACTIONS["prompt"])  # type: ignore[untyped-decorator]  # NeMo Guardrails ships no types
-    async def check_input(
-        self, text: str | None = None, context: dict[str, Any] | None = None, **_: Any
-    ) -> RailOutcome:
+    async def check_input(self, text: Any = None, context: dict[str, Any] | None = None, **_: Any) -> RailOutcome:
         """Judge ``text``, or the conversation's newest user message."""
-        prompt = text if text is not None else _newest("user_message", context)
+        prompt = text_of(text if text is not None else _newest("user_message", context))
         return outcome(await self.guard.check_prompt_async(prompt), self.guard)
 
     @action(name=ACTIONS["response"])  # type: ignore[untyped-decorator]  # NeMo Guardrails ships no types
-    async def check_output(
-        self, text: str | None = None, context: dict[str, Any] | None = None, **_: Any
-    ) -> RailOutcome:
+    async def check_output(self, text: Any = None, context: dict[str, Any] | None = None, **_: Any) -> RailOutcome:
         """Judge ``text``, or the newest bot message, together with the newest user message where there is one."""
-        prompt = _newest("user_message", context)
-        response = text if text is not None else _newest("bot_message", context)
+        prompt = text_of(_newest("user_message", context))
+        response = text_of(text if text is not None else _newest("bot_message", context))
         return outcome(await self.guard.check_response_async(prompt, response), self.guard)
+
+
+def text_of(content: Any) -> str:
+    """Give the text of a message: a string, or OpenAI's list of parts where all of them are text.
+
+    Raises:
+        TypeError: a part is a picture or anything else that these models cannot judge.
+    """
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else [content]
+    if not all(isinstance(part, dict) and isinstance(part.get("text"), str) for part in parts):
+        raise TypeError("only text can be judged; this message has other parts, such as a picture")
+    return "\n".join(part["text"] for part in parts)
 
 
 def outcome(verdict: Verdict, guard: Guard) -> RailOutcome:
@@ -51,5 +61,5 @@ def outcome(verdict: Verdict, guard: Guard) -> RailOutcome:
     return blocked(reason=verdict.reason, metadata=metadata)
 
 
-def _newest(name: str, context: dict[str, Any] | None) -> str:
+def _newest(name: str, context: dict[str, Any] | None) -> Any:
     return (context or {}).get(name) or ""

@@ -1,4 +1,4 @@
-"""``nemoguardrails chat`` and ``nemoguardrails server``, as a user starts them, on a config that ``railmatch init`` wrote."""
+"""``nemoguardrails chat`` and ``nemoguardrails server``, as a user starts them, on a config of ``railmatch init``."""
 
 import json
 import os
@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 import pytest
 from endpoint import ChatServer
-
 from railmatch.rails.scaffold import write_config
 
 NEMO = str(Path(sys.executable).with_name("nemoguardrails"))

@@ -164,13 +164,21 @@ def test_fail_open_lets_through_and_says_so(config: Configs, own_models: Path) -
     assert len(outcomes(response)) == 2
 
 
-def test_a_message_that_is_not_a_text_is_blocked(config: Configs) -> None:
+def test_a_message_with_a_picture_cannot_be_judged_and_is_blocked(config: Configs) -> None:
     llm = FakeLLMModel(responses=[FINE])
     app = LLMRails(config(), llm=llm)
-    picture = [{"type": "text", "text": "what is this"}, {"type": "image_url", "image_url": {"url": "data:,"}}]
-    answer = app.generate(messages=user(picture))
+    parts = [{"type": "text", "text": HARMLESS}, {"type": "image_url", "image_url": {"url": "data:,"}}]
+    answer = app.generate(messages=user(parts))
     assert FINE not in str(answer)
     assert llm.inference_count == 0
+
+
+def test_a_message_in_parts_of_text_is_judged(config: Configs) -> None:
+    llm = FakeLLMModel(responses=[FINE])
+    app = LLMRails(config(), llm=llm)
+    assert app.generate(messages=user([{"type": "text", "text": HARMFUL}]))["content"] == REFUSAL
+    assert app.generate(messages=user([{"type": "text", "text": HARMLESS}]))["content"] == FINE
+    assert llm.inference_count == 1
 
 
 @pytest.mark.parametrize("text", ["", "\x00", "\ud800", "🙂", "\u202eabc", "مرحبا", "a" * 100_000])
