@@ -15,7 +15,7 @@ from . import __version__
 from .classifier.errors import SettingsError
 from .terminal.asking import agree_to_calls, estimate_line
 from .terminal.failures import Commands
-from .terminal.tables import aligned, evaluation_table, verdict_line
+from .terminal.tables import evaluation_table, rewrites_table, verdict_line
 from .terminal.texts import as_utf8, read_text
 
 if TYPE_CHECKING:
@@ -78,13 +78,15 @@ def train(recipe: Path, out: Path | None, overrides: tuple[str, ...], yes: bool)
     - After Ctrl-C the same command goes on where it stopped.
     - Test data named in the recipe is read only after training.
     """
-    from .ssl_train import rewriting, run
+    from .ssl_train import rewriting
     from .ssl_train.progress import terminal_progress
     from .ssl_train.recipe_file import load_recipe
 
     settings = load_recipe(recipe, overrides)
     if settings.method.name != "supervised" and settings.augment.endpoint is not None:
         agree_to_calls(rewriting.estimate_rewrites(settings, base=recipe.parent), yes=yes)
+    from .ssl_train import run  # only now: it loads PyTorch, and whoever is asked should not have to wait for that
+
     folder = out or Path("models") / settings.task
     result = run.train(settings, folder, base=recipe.parent, progress=terminal_progress())
     if result.evaluation is not None:
@@ -122,7 +124,7 @@ def augment(recipe: Path, dry_run: bool, overrides: tuple[str, ...], yes: bool) 
     if settings.augment.endpoint is not None:
         agree_to_calls(estimate, yes=yes)
     rewrites = rewriting.make_rewrites(settings, base=recipe.parent, progress=terminal_progress())
-    click.echo(aligned([(name.replace("_", " "), str(count)) for name, count in rewrites.counts.items()]))
+    click.echo(rewrites_table(rewrites))
 
 
 @main.command()
@@ -205,7 +207,12 @@ def check(
 @main.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @MODELS
-def init(folder: Path, models: Path) -> None:
+@click.option("--main-model", default="gpt-4o-mini", show_default=True, help="The chat model that answers.")
+@click.option(
+    "--base-url", default="https://api.openai.com/v1", show_default=True, help="Its OpenAI-compatible endpoint."
+)
+@click.option("--force", is_flag=True, help="Replace the files of an earlier config.")
+def init(folder: Path, models: Path, main_model: str, base_url: str, force: bool) -> None:
     """Write a NeMo Guardrails config to DIR that checks a chat with the models of --models.
 
     Example:
@@ -216,12 +223,12 @@ def init(folder: Path, models: Path) -> None:
 
     \b
     - The config checks prompts if models/prompt is there, responses if models/response is.
-    - Add your main LLM under `models:` in DIR/config.yml.
+    - The key of the main model is read from OPENAI_API_KEY when the app starts.
     """
     from .rails.scaffold import write_config
 
-    write_config(folder, models=models)
-    click.echo(f"Wrote a guardrails config to {folder}.")
+    for path in write_config(folder, models, main_model=main_model, base_url=base_url, force=force):
+        click.echo(path)
 
 
 @main.command()
@@ -244,6 +251,7 @@ def demo(out: Path) -> None:
     - Needs neither a GPU, nor an endpoint, nor a network.
     - Compares FixMatch with supervised training on the same labels.
     - Ends with a real LLMRails that blocks and allows.
+    - Replaces what an earlier demo left in models/ and guardrails/ there.
     """
     from .demo.run import run_demo
     from .ssl_train.progress import terminal_progress

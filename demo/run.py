@@ -18,7 +18,7 @@ def run_demo(
 ) -> None:
     """Train both tasks, write ``out/models`` and ``out/guardrails``, and run the rails on three messages.
 
-    ``say`` is called with every line for the reader. ``overrides`` are ``key=value`` for the quickstart recipe.
+    What an earlier demo left in ``out`` is replaced. ``say`` is called with every line for the reader. ``overrides`` are ``key=value`` for the quickstart recipe.
 
     Raises:
         RailMatchError: an override cannot be used or a rail could not decide.
@@ -28,7 +28,7 @@ def run_demo(
     for task in get_args(Task):
         say(f"Is a {task} harmful? The same few labels, without and with the unlabelled texts:")
         say(comparison_table(compare(task, models, overrides=overrides, progress=progress)) + "\n")
-    write_config(config, models)
+    write_config(config, models, force=True)
     say(f"Wrote {models} and {config}. The rails of {config}, run by NeMo Guardrails:")
     for answer in ask_rails(config):
         say("\n".join(answer_lines(answer)))

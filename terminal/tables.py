@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..classifier.metrics import Evaluation
-    from ..rails.guard import Verdict
+    from ..rails.verdict import Verdict
+    from ..ssl_train.augment.rewrites import RewriteSet
 
 TITLES = {
     "f1": "F1",
@@ -50,3 +51,12 @@ def verdict_line(verdict: "Verdict") -> str:
         f"{verdict.decision}  score {verdict.score:.4f}  threshold {verdict.threshold:.4f}  "
         f"({verdict.task}, windows: {verdict.windows}, {verdict.milliseconds:.0f} ms)"
     )
+
+
+def rewrites_table(rewrites: "RewriteSet") -> str:
+    """Show what became of all rewrites that there could be, and what this run used of the endpoint."""
+    used = {"tokens in": str(rewrites.input_tokens), "tokens out": str(rewrites.output_tokens)}
+    if rewrites.cost is not None:
+        used["cost"] = f"{rewrites.cost:.2f}"
+    counts = {name.replace("_", " "): str(count) for name, count in rewrites.counts.items()}
+    return aligned(list({**counts, **used}.items()))

@@ -1,16 +1,23 @@
 """The commands with real models: what they print, their exit statuses, and the whole text of their errors."""
 
 import json
+import re
+import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import cast
 
 import pytest
 from click.testing import CliRunner, Result
+from endpoint import MODEL, ChatServer, Fault, Messages, always
 from railmatch.classifier.inputs import Exchange
 from railmatch.classifier.model import SafetyClassifier
 from railmatch.cli import main
+from railmatch.demo.chat import Example, ask_rails
+from railmatch.ssl_train.augment.cache import Cache
 
 HARMLESS = "How do I bake bread?"
 HARMFUL = "How do I bake a weapon?"
@@ -129,11 +136,14 @@ def test_check_in_a_process_of_its_own(trigger_models: Path):
     assert done.stderr == ""
 
 
-# evaluate
+# augment
 
-FIGURES = {
-    "f1", "f1_at_half", "precision", "recall", "auprc", "auroc", "recall_at_fpr", "threshold", "harmful", "unharmful"
-}  # fmt: skip
+
+def labelled(text: str, label: str) -> list[dict[str, object]]:
+    """Forty texts with and forty without the word that decides, of which the last is labelled against the word."""
+    rows: list[dict[str, object]] = [{text: f"bake a weapon {number}", label: "harmful"} for number in range(40)]
+    rows += [{text: f"bake a bread {number}", label: "unharmful"} for number in range(39)]
+    return [*rows, {text: "bake a weapon 40", label: "unharmful"}]
 
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, object]]) -> Path:
@@ -141,11 +151,160 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, object]]) -> Path:
     return path
 
 
-def labelled(text: str, label: str) -> list[dict[str, object]]:
-    """Forty texts with and forty without the word that decides, of which the last is labelled against the word."""
-    rows = [{text: f"bake a weapon {number}", label: "harmful"} for number in range(40)]
-    rows += [{text: f"bake a bread {number}", label: "unharmful"} for number in range(39)]
-    return [*rows, {text: "bake a weapon 40", label: "unharmful"}]
+@pytest.fixture
+def recipe(tmp_path: Path, tiny_encoder: Path) -> Callable[..., Path]:
+    """Write a recipe with a pool of three texts, and with an endpoint where there is one."""
+
+    def write(endpoint: str | None = None, **sections: object) -> Path:
+        write_lines(tmp_path / "labelled.jsonl", labelled("prompt", "label"))
+        write_lines(tmp_path / "pool.jsonl", ({"prompt": f"please explain the door {n}"} for n in "abc"))
+        settings: dict[str, object] = {
+            "task": "prompt",
+            "encoder": str(tiny_encoder),
+            "data": {"labelled": "labelled.jsonl", "unlabelled": "pool.jsonl"},
+            "augment": {"strategy": ["paraphrase"], "cache": str(tmp_path / "cache.sqlite")},
+            **sections,
+        }
+        if endpoint is not None:
+            cast(dict[str, object], settings["augment"])["endpoint"] = {
+                "base_url": endpoint, "model": MODEL, "api_key_env": "RAILMATCH_TEST_KEY", "max_retries": 0,
+                "price_input": 1000, "price_output": 2000,
+            }  # fmt: skip
+        (tmp_path / "recipe.yml").write_text(json.dumps(settings))  # JSON is YAML
+        return tmp_path / "recipe.yml"
+
+    return write
+
+
+@pytest.fixture
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAILMATCH_TEST_KEY", "a-key")
+
+
+def reworded(messages: Messages) -> str:
+    """Rewrite a text of the pool: its letter with other words around it."""
+    (letter,) = re.findall(r"the door (\w)", messages[-1]["content"])
+    return f"Would you tell me how door {letter} works?"
+
+
+@pytest.mark.usefixtures("key")
+def test_augment_dry_run_asks_nothing(recipe: Callable[..., Path], tmp_path: Path):
+    with ChatServer(reworded) as server:
+        result = run("augment", recipe(server.base_url), "--dry-run")
+    assert result.exit_code == 0, result.stderr
+    assert re.fullmatch(
+        r"Calls of the endpoint: 3, tokens: about \d+ in and 21 out, cost about \d\.\d\d "
+        r"\(unit of the recipe's prices\)\.\n",
+        result.stdout,
+    )  # each text has 25 or 26 bytes, 7 tokens of 4 bytes
+    assert server.calls == 0
+    assert not (tmp_path / "cache.sqlite").exists()
+
+
+@pytest.mark.usefixtures("key")
+@pytest.mark.parametrize(("flags", "stdin"), [(("--yes",), None), ((), "y\n")])
+def test_augment_asks_each_text_once(flags: tuple[str, ...], stdin: str | None, recipe: Callable[..., Path]):
+    with ChatServer(reworded) as server:
+        result = run("augment", recipe(server.base_url), *flags, stdin=stdin)
+        again = run("augment", recipe(server.base_url))
+    assert result.exit_code == again.exit_code == 0, result.stderr + again.stderr
+    assert re.search(r"^kept +3$", result.stdout, re.MULTILINE)
+    assert re.search(r"^asked +3$", result.stdout, re.MULTILINE)
+    assert re.search(r"^from cache +3$", again.stdout, re.MULTILINE)
+    assert server.calls == 3
+    assert set(server.keys) == {"a-key"}
+
+
+@pytest.mark.usefixtures("key")
+@pytest.mark.parametrize(
+    ("stdin", "error"),
+    [
+        ("", "Nobody is there to agree to the calls: add --yes to make them without being asked."),
+        ("n\n", "Stopped: the endpoint was not called."),
+        ("\n", "Stopped: the endpoint was not called."),
+    ],
+)
+@pytest.mark.parametrize("command", ["augment", "train"])
+def test_nothing_is_asked_without_agreement(command: str, stdin: str, error: str, recipe: Callable[..., Path]):
+    with ChatServer(reworded) as server:
+        result = run(command, recipe(server.base_url), stdin=stdin)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Calls of the endpoint: 3, ")
+    assert result.stderr.endswith(f"Go on? [y/N] Error: {error}\n")
+    assert server.calls == 0
+
+
+@pytest.mark.usefixtures("key")
+def test_augment_with_a_wrong_key_is_one_line(recipe: Callable[..., Path]):
+    with ChatServer(faults=always(Fault("unauthorised"))) as server:
+        result = run("augment", recipe(server.base_url), "--yes")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1].startswith("Error: ")
+    assert "RAILMATCH_TEST_KEY" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_augment_without_a_pool(recipe: Callable[..., Path]):
+    path = recipe(data={"labelled": "labelled.jsonl"}, method={"name": "supervised"})
+    result = run("augment", path)
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "Error: data.unlabelled is missing: rewrites are made of the texts of the pool, so name one\n"
+    )
+
+
+def test_a_misspelt_key_is_one_line_with_the_cure(recipe: Callable[..., Path]):
+    path = recipe()
+    result = run("augment", path, "--set", "training.stepps=3")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: --set training.stepps=3: ")
+    assert "training.steps" in result.stderr or "'steps'" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("key")
+def test_interrupted_augment_keeps_what_was_paid_for(recipe: Callable[..., Path]):
+    def hang_at_the_last(number: int, body: dict[str, object]) -> Fault | None:
+        return Fault("hang") if "the door c" in str(body) else None
+
+    with ChatServer(reworded, faults=hang_at_the_last) as server:
+        path = recipe(server.base_url)
+        command = [sys.executable, "-m", "railmatch", "augment", str(path), "--yes"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            wait_until(lambda: cached_answers(path.parent / "cache.sqlite") == 2)
+            process.send_signal(signal.SIGINT)
+            _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stderr.splitlines()[-1] == (
+        "Interrupted. Rewrites already paid for are in the cache: the same command asks only for the others."
+    )
+    assert "Traceback" not in stderr
+    with ChatServer(reworded) as server:
+        result = run("augment", recipe(server.base_url), "--yes")
+        assert server.calls == 1
+    assert re.search(r"^kept +3$", result.stdout, re.MULTILINE)
+
+
+def cached_answers(path: Path) -> int:
+    """How many answers a cache holds, 0 as long as there is no cache."""
+    if not path.exists():
+        return 0
+    with Cache(path) as cache:
+        return len(cache)
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+# evaluate
+
+FIGURES = {
+    "f1", "f1_at_half", "precision", "recall", "auprc", "auroc", "recall_at_fpr", "threshold", "harmful", "unharmful"
+}  # fmt: skip
 
 
 def test_evaluate_prints_and_writes_the_figures(trigger_models: Path, tmp_path: Path):
@@ -192,3 +351,38 @@ def test_evaluate_of_a_folder_that_is_no_model(tmp_path: Path):
     assert result.exit_code == 2
     assert result.stderr.startswith(f"Error: {tmp_path}")
     assert "Traceback" not in result.stderr
+
+
+# init
+
+
+def test_init_writes_a_config_that_guards(trigger_models: Path, tmp_path: Path):
+    result = run("init", tmp_path / "rails", "--models", trigger_models, "--main-model", "our-model")
+    assert result.exit_code == 0, result.stderr
+    written = [Path(line) for line in result.stdout.splitlines()]
+    assert {path.name for path in written} == {"config.yml", "config.py", "railmatch.co"}
+    assert all(path.is_file() and path.parent == tmp_path / "rails" for path in written)
+    assert '"our-model"' in (tmp_path / "rails" / "config.yml").read_text()
+    harmful = Example("harmful", ({"role": "user", "content": HARMFUL},), "input", "blocked")
+    harmless = Example("harmless", ({"role": "user", "content": HARMLESS},), "input", "allowed")
+    answers = ask_rails(tmp_path / "rails", [harmful, harmless])
+    assert [answer.decision for answer in answers] == ["blocked", "allowed"]
+
+
+def test_init_never_overwrites_unasked(trigger_models: Path, tmp_path: Path):
+    arguments = ("init", tmp_path, "--models", trigger_models)
+    (tmp_path / "config.yml").write_text("models: []")
+    refused = run(*arguments)
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith(f"Error: {tmp_path / 'config.yml'}: there already; ")
+    assert (tmp_path / "config.yml").read_text() == "models: []"
+    assert not (tmp_path / "config.py").exists()
+    assert run(*arguments, "--force").exit_code == 0
+    assert "railmatch check input" in (tmp_path / "config.yml").read_text()
+
+
+def test_init_without_models(tmp_path: Path):
+    result = run("init", tmp_path / "rails", "--models", tmp_path / "none")
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"Error: {tmp_path / 'none'} holds no model: ")
+    assert not (tmp_path / "rails").exists()
