@@ -4,6 +4,7 @@ NeMo Guardrails drops keys that it does not know without a word, so everything t
 """
 
 import difflib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -75,7 +76,8 @@ class RailSettings(BaseModel):
 
 def tasks_in_use(config: "RailsConfig") -> list[Task]:
     """List the tasks whose action one of the config's input or output rails calls."""
-    rails = {*config.rails.input.flows, *config.rails.output.flows}
+    listed = (*config.rails.input.flows, *config.rails.output.flows)
+    rails = {re.split(r"\s*[$(]", name)[0] for name in listed}  # without parameters: 'look $twice=1', 'look(twice=1)'
     called = {action for flow in config.flows if _flow_name(flow) in rails for action in _actions_of(flow)}
     return [task for task, action in ACTIONS.items() if action in called]
 
