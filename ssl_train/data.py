@@ -91,15 +91,22 @@ def _require_both_classes(records: Sequence[Record], title: str) -> None:
 
 def _open(source: Source, task: Task, labelled: bool, base: Path | None) -> tuple[Table, FieldNames]:
     fields = FieldNames() if isinstance(source, str) else source.fields
-    wanted = [fields.id, fields.prompt]
-    wanted += [fields.response] if task == "response" else []
-    wanted += [fields.label] if labelled else []
+    needed = {"prompt": fields.prompt}
+    needed |= {"response": fields.response} if task == "response" else {}
+    needed |= {"label": fields.label} if labelled else {}
+    table = _table(source, [fields.id, *needed.values()], task, base)
+    for role, name in needed.items():
+        if table.fields is not None and name not in table.fields:
+            raise DataError(_no_field(name, role, table.name, table.fields))
+    return table, fields
+
+
+def _table(source: Source, wanted: Sequence[str], task: Task, base: Path | None) -> Table:
     if isinstance(source, HubSource):
         hub, split = (text.replace("{task}", task) for text in (source.hub, source.split))
-        folder = _folder(hub, task, base)
-        return open_dataset(folder or hub, source.name, split, wanted), fields
+        return open_dataset(_folder(hub, task, base) or hub, source.name, split, wanted)
     path = find_path(source.file if isinstance(source, FileSource) else source, task, base)
-    return (open_dataset(path, None, "train", wanted) if path.is_dir() else open_table(path, wanted)), fields
+    return open_dataset(path, None, "train", wanted) if path.is_dir() else open_table(path, wanted)
 
 
 def _folder(hub: str, task: Task, base: Path | None) -> Path | None:
@@ -111,27 +118,23 @@ def _folder(hub: str, task: Task, base: Path | None) -> Path | None:
 
 
 def _records(table: Table, fields: FieldNames, task: Task, labelled: bool, seen: dict[str, str]) -> Iterator[Record]:
+    pair = task == "response"
     for number, row in table.rows:
         at = f"{table.name}, row {number}"
-        prompt = _text(row, fields.prompt, "prompt", at, table.fields, required=task == "prompt")
-        response = (
-            _text(row, fields.response, "response", at, table.fields, required=True) if task == "response" else None
-        )
-        exchange = Exchange(prompt, response)
-        label = _label(row, fields.label, at, table.fields) if labelled else None
+        prompt = _text(row, fields.prompt, "prompt", at, may_be_empty=pair)
+        exchange = Exchange(prompt, _text(row, fields.response, "response", at) if pair else None)
+        label = _label(row, fields.label, at) if labelled else None
         yield Record(_id(row, fields.id, exchange, at, seen), exchange, label)
 
 
-def _text(
-    row: Mapping[str, Any], name: str, role: str, at: str, fields: Sequence[str] | None, *, required: bool
-) -> str:
+def _text(row: Mapping[str, Any], name: str, role: str, at: str, *, may_be_empty: bool = False) -> str:
     if name not in row:
-        raise DataError(_no_field(name, role, at, fields or list(row)))
+        raise DataError(_no_field(name, role, at, list(row)))
     value = row[name]
     if not isinstance(value, str):
         kind = "null" if value is None else f"of type {type(value).__name__}"
         raise DataError(f"{at}: the field {name!r} is {kind}; it must be a text")
-    if required and not value.strip():
+    if not may_be_empty and not value.strip():
         raise DataError(f"{at}: the field {name!r} is empty; remove the row")
     return value
 
@@ -145,9 +148,9 @@ def _no_field(name: str, role: str, at: str, fields: Sequence[str]) -> str:
     )
 
 
-def _label(row: Mapping[str, Any], name: str, at: str, fields: Sequence[str] | None) -> int:
+def _label(row: Mapping[str, Any], name: str, at: str) -> int:
     if name not in row:
-        raise DataError(_no_field(name, "label", at, fields or list(row)))
+        raise DataError(_no_field(name, "label", at, list(row)))
     value = row[name]
     if value is None or value == "":
         raise DataError(f"{at}: the label is missing; a labelled set needs one in every row (data.unlabelled does not)")
