@@ -112,7 +112,7 @@ def test_tasks_in_use_are_those_of_the_rails_in_the_config(config: Callable[...,
     assert tasks_in_use(without_output) == ["prompt"]
 
 
-@pytest.mark.parametrize("name", ["look twice", "look twice $model=x"])
+@pytest.mark.parametrize("name", ["look twice", "look twice $times=2"])
 def test_an_action_called_by_a_flow_of_the_apps_own_counts(config_folder: Callable[..., Path], name: str) -> None:
     def own_flow(content: dict[str, Any]) -> None:
         content["rails"]["output"] = {"flows": [name], "streaming": {"enabled": True}}
