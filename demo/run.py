@@ -18,7 +18,8 @@ def run_demo(
 ) -> None:
     """Train both tasks, write ``out/models`` and ``out/guardrails``, and run the rails on three messages.
 
-    What an earlier demo left in ``out`` is replaced. ``say`` is called with every line for the reader. ``overrides`` are ``key=value`` for the quickstart recipe.
+    What an earlier demo left in ``out`` is replaced. ``say`` is called with every line for the reader. ``overrides``
+    are ``key=value`` for the quickstart recipe.
 
     Raises:
         RailMatchError: an override cannot be used or a rail could not decide.

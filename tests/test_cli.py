@@ -300,6 +300,49 @@ def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.05)
 
 
+# train
+
+QUICK = ("--set", "training.steps=3", "--set", "training.labelled_batch=4", "--set", "training.unlabelled_batch=2")
+SMALL = ("--set", "training.max_length=32", "--set", "training.device=cpu", "--set", "calibration.folds=2")
+
+
+@pytest.mark.usefixtures("key")
+def test_train_asks_for_rewrites_and_saves_a_model_with_its_figures(
+    recipe: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    write_lines(
+        tmp_path / "test.jsonl", ({**row, "prompt": f"{row['prompt']} now"} for row in labelled("prompt", "label"))
+    )
+    data = ("--set", "data.test=test.jsonl")
+    with ChatServer(reworded) as server:
+        result = run("train", recipe(server.base_url), "--yes", *data, *QUICK, *SMALL)
+        assert server.calls == 3
+    assert result.exit_code == 0, result.stderr
+    model = SafetyClassifier.load(tmp_path / "models" / "prompt", device="cpu")
+    assert model.task == "prompt"
+    assert re.search(r"^F1 +\d\.\d{3}", result.stdout, re.MULTILINE)
+    assert result.stdout.splitlines()[-1] == (
+        f"Saved the prompt model to models/prompt (threshold {model.threshold:.4f})."
+    )
+
+
+def test_train_without_test_data_prints_no_figures(recipe: Callable[..., Path], tmp_path: Path):
+    path = recipe()
+    result = run("train", path, "--out", tmp_path / "model", "--set", "method.name=supervised", *QUICK, *SMALL)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith(f"Saved the prompt model to {tmp_path / 'model'} (threshold ")
+    assert len(result.stdout.splitlines()) == 1
+
+
+def test_train_of_a_missing_recipe(tmp_path: Path):
+    result = run("train", tmp_path / "missing.yml")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"Error: {tmp_path / 'missing.yml'}: no such recipe (looked for {tmp_path / 'missing.yml'})\n"
+    )
+
+
 # evaluate
 
 FIGURES = {
