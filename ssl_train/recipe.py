@@ -12,7 +12,7 @@ from ..classifier.tasks import Task
 class Section(BaseModel):
     """Base of every section: unknown keys and wrong types are errors, values cannot change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class FieldNames(Section):
