@@ -1,0 +1,85 @@
+"""Writing so that a failure leaves what was there before, and nothing half-written beside it."""
+
+import stat
+
+import pytest
+from railmatch.classifier.storage import folder_replaced_atomically, write_text_atomically
+
+
+def test_a_text_is_written_in_utf8_and_readable_by_others(tmp_path):
+    path = tmp_path / "new" / "folder" / "report.json"
+    write_text_atomically(path, "Grüße 👋\n")
+    assert path.read_bytes() == "Grüße 👋\n".encode()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_text_takes_the_place_of_the_old_one(tmp_path):
+    path = tmp_path / "report.json"
+    path.write_text("old and longer")
+    write_text_atomically(path, "new")
+    assert path.read_text() == "new"
+
+
+def test_a_text_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    path = tmp_path / "report.json"
+    path.write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text_atomically(path, "long enough to be flushed before it fails " * 1000 + "\ud800")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_leaves_the_old_text(tmp_path):
+    import resource
+
+    path = tmp_path / "report.json"
+    path.write_text("old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # the kernel refuses to write more, as a full disk does
+    try:
+        with pytest.raises(OSError, match="too large"):
+            write_text_atomically(path, "x" * 100_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_appears_whole(tmp_path):
+    folder = tmp_path / "models" / "prompt"
+    with folder_replaced_atomically(folder) as temporary:
+        (temporary / "one").write_text("1")
+        assert not folder.exists()
+    assert (folder / "one").read_text() == "1"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_a_folder_takes_the_place_of_the_old_one(tmp_path):
+    folder = tmp_path / "prompt"
+    folder.mkdir()
+    (folder / "old").touch()
+    with folder_replaced_atomically(folder) as temporary:
+        (temporary / "new").touch()
+        assert [path.name for path in folder.iterdir()] == ["old"]
+    assert [path.name for path in folder.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("stop", [RuntimeError, KeyboardInterrupt])
+def test_a_stop_half_way_leaves_the_old_folder(tmp_path, stop):
+    folder = tmp_path / "prompt"
+    folder.mkdir()
+    (folder / "old").touch()
+    with pytest.raises(stop), folder_replaced_atomically(folder) as temporary:
+        (temporary / "half").touch()
+        raise stop
+    assert [path.name for path in folder.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_stop_half_way_leaves_no_new_folder(tmp_path):
+    with pytest.raises(RuntimeError), folder_replaced_atomically(tmp_path / "prompt"):
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []

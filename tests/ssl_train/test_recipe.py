@@ -1,0 +1,70 @@
+"""The recipe's model: what it takes, and what it refuses before anything is loaded."""
+
+import pytest
+from pydantic import ValidationError
+from railmatch.ssl_train.recipe import FieldNames, FileSource, HubSource, Recipe
+
+DATA = {"labelled": "labelled.jsonl", "unlabelled": "pool.jsonl"}
+
+
+def recipe(**sections) -> Recipe:
+    return Recipe.model_validate({"task": "prompt", "data": DATA, **sections})
+
+
+def test_a_task_and_data_are_enough():
+    smallest = recipe()
+    assert (smallest.seed, smallest.encoder, smallest.method.name) == (0, "minilm", "fixmatch")
+    assert (smallest.method.threshold, smallest.method.lambda_u) == (0.95, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("a.jsonl", "a.jsonl"),
+        (["a.jsonl", "b.csv"], ["a.jsonl", "b.csv"]),
+        ({"file": "a.csv", "fields": {"prompt": "text"}}, FileSource(file="a.csv", fields=FieldNames(prompt="text"))),
+        ({"hub": "owner/name", "split": "test"}, HubSource(hub="owner/name", split="test")),
+        (["a.jsonl", {"hub": "owner/name"}], ["a.jsonl", HubSource(hub="owner/name")]),
+    ],
+)
+def test_data_may_be_a_file_a_list_or_a_data_set(source, expected):
+    assert recipe(data={**DATA, "labelled": source}).data.labelled == expected
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"task": "prompts"},
+        {"seed": -1},
+        {"seed": 2**31},
+        {"seed": True},
+        {"data": {**DATA, "labels": 3}},
+        {"data": {"unlabelled": "pool.jsonl"}},
+        {"method": {"name": "fixmatch", "threshold": 1.1}},
+        {"method": {"name": "fixmatch", "lambda_u": float("nan")}},
+        {"training": {"steps": 0}},
+        {"training": {"steps": "100"}},
+        {"training": {"learning_rate": float("inf")}},
+        {"training": {"layer_decay": 0}},
+        {"calibration": {"target_fpr": 1}},
+        {"augment": {"strategy": []}},
+        {"augment": {"strategy": ["restyle", "mine/restyle.txt"]}},
+        {"augment": {"endpoint": {"base_url": "localhost:8000", "model": "m"}}},
+        {"unknown": 1},
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused(wrong):
+    with pytest.raises(ValidationError) as error:
+        recipe(**wrong)
+    assert error.value.error_count() == 1
+
+
+def test_learning_from_unlabelled_texts_needs_some():
+    with pytest.raises(ValidationError, match=r"set data.unlabelled, or method.name to supervised"):
+        recipe(data={"labelled": "a.jsonl"})
+    assert recipe(data={"labelled": "a.jsonl"}, method={"name": "supervised"}).data.unlabelled is None
+
+
+def test_a_recipe_cannot_change():
+    with pytest.raises(ValidationError, match="frozen"):
+        recipe().seed = 1
