@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import logging
+import os
 import random
 import re
 import unicodedata
@@ -47,7 +48,7 @@ def find_path(path: str, task: Task, base: Path | None = None) -> Path:
     relative = Path(path.replace("{task}", task)).expanduser()
     places = [relative] if base is None or relative.is_absolute() else [relative, base / relative]
     for place in places:
-        if place.exists():
+        if os.path.exists(place):  # Path.exists raises where a name is too long
             return place
     tried = " and ".join(str(place.absolute()) for place in places)
     hint = f"; for a data set of the Hub write {{hub: {path}}}" if re.fullmatch(r"[\w.-]+/[\w-]+", path) else ""

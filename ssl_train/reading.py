@@ -49,7 +49,11 @@ def open_table(path: Path, wanted: Sequence[str]) -> Table:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    with path.open("rb") as file:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    with file:
         for number, raw in enumerate(file, 1):
             try:
                 yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -112,7 +116,7 @@ def _parquet_table(path: Path, wanted: Sequence[str]) -> Table:
 
     try:
         file = parquet.ParquetFile(path)
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, OSError) as error:
         raise DataError(f"{path}: not a Parquet file ({error})") from None
     fields = file.schema_arrow.names
     batches = file.iter_batches(BATCH_ROWS, columns=[name for name in fields if name in wanted])

@@ -7,6 +7,7 @@ import pytest
 from railmatch.classifier.errors import DataError
 from railmatch.classifier.inputs import Exchange
 from railmatch.ssl_train.data import Record, draw_balanced, find_path, load_records, text_id, without
+from railmatch.ssl_train.reading import open_table
 from railmatch.ssl_train.recipe import FieldNames, FileSource, HubSource
 
 ROWS = [
@@ -128,6 +129,12 @@ def test_an_unknown_label_is_refused_with_its_row(tmp_path, unknown):
     assert str(error.value) == (
         f"{source}, row 2: unknown label {unknown!r}; it must be 'harmful' or 'unharmful' (or 1 or 0, true or false)"
     )
+
+
+def test_a_row_without_the_label_field_is_named(tmp_path):
+    source = write_jsonl(tmp_path / "x.jsonl", [*ROWS, {"prompt": "text", "lable": "harmful"}])
+    with pytest.raises(DataError, match=r"row 4: no field 'label' .* did you mean 'lable'"):
+        load_records(source, "prompt", labelled=True)
 
 
 @pytest.mark.parametrize("row", [{"prompt": "text", "label": None}, {"prompt": "text", "label": ""}])
@@ -323,6 +330,17 @@ def test_a_missing_file_is_named_with_where_it_was_looked_for(tmp_path, monkeypa
     assert str(error.value) == (f"x.jsonl: no such file (looked for {tmp_path}/x.jsonl and {tmp_path}/base/x.jsonl)")
     with pytest.raises(DataError, match=r"; for a data set of the Hub write \{hub: allenai/wildguardmix\}"):
         find_path("allenai/wildguardmix", "prompt")
+
+
+def test_a_source_that_cannot_be_a_path_is_not_found():
+    with pytest.raises(DataError, match="no such file"):
+        find_path("x" * 5000, "prompt")
+
+
+def test_a_file_that_cannot_be_opened_is_named(tmp_path):
+    (tmp_path / "x.jsonl").mkdir()
+    with pytest.raises(DataError, match=r"x.jsonl: cannot be read: Is a directory"):
+        next(open_table(tmp_path / "x.jsonl", []).rows)
 
 
 def records(harmful: int, unharmful: int) -> list[Record]:
