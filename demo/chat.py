@@ -1,5 +1,6 @@
 """Run real rails on a guardrails config and read back what they decided; no main LLM is needed for that."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,11 +52,12 @@ class Answer:
 
 
 def ask_rails(config: Path, examples: Sequence[Example] = EXAMPLES) -> list[Answer]:
-    """Build ``LLMRails`` from a config folder and pass it the examples.
+    """Build ``LLMRails`` from a config folder and pass it the examples; NeMo's usage report is turned off.
 
     Raises:
         EngineError: a rail gave no score.
     """
+    os.environ.setdefault("NEMO_GUARDRAILS_NO_USAGE_STATS", "1")
     rails = LLMRails(RailsConfig.from_path(str(config)))
     return [_ask(rails, example) for example in examples]
 

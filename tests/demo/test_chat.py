@@ -1,5 +1,6 @@
 """The demo's rails: real LLMRails on a written config, with models that decide by a word."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,9 @@ def test_lines_own_up_to_a_mistake():
     assert answer_lines(Answer(example, "allowed", 0.125, 0.25))[1] == (
         "  -> allowed, score 0.1250, threshold 0.2500  (should have been blocked)"
     )
+
+
+def test_usage_is_not_reported(config: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("NEMO_GUARDRAILS_NO_USAGE_STATS")
+    ask_rails(config, [])
+    assert os.environ["NEMO_GUARDRAILS_NO_USAGE_STATS"] == "1"

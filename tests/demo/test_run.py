@@ -13,7 +13,7 @@ from railmatch.ssl_train.recipe_file import load_recipe
 
 @pytest.fixture
 def overrides(tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The quickstart recipe with a tiny encoder and few steps; its cache goes into a folder of the test's."""
+    """The quickstart recipe with a tiny encoder and few steps, in a folder of the test's own."""
     monkeypatch.chdir(tmp_path)
     return [
         f"encoder={tiny_encoder}",
@@ -24,7 +24,6 @@ def overrides(tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "training.warmup_steps=0",
         "training.pseudo_labels_from=0",
         "calibration.folds=2",
-        f"augment.cache={tmp_path / 'cache.sqlite'}",
     ]
 
 
@@ -51,6 +50,7 @@ def test_demo_trains_writes_and_guards(overrides: list[str], tmp_path: Path):
         figures = f"fixmatch    {evaluation.f1:.3f}  {evaluation.auprc:.3f}  {evaluation.recall_at_fpr['0.01']:.3f}"
         assert figures in text
     assert len(re.findall(r"^supervised  ", text, re.MULTILINE)) == 2
+    assert {path.name for path in tmp_path.iterdir()} == {"out"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"models", "guardrails"}
     assert (
         len(re.findall(r"^  -> (?:blocked|allowed), score [01]\.\d{4}, threshold [01]\.\d{4}", text, re.MULTILINE)) == 3
