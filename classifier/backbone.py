@@ -58,7 +58,7 @@ def _with_head(location: str, model_type: str, outputs: int) -> nn.Module:
         return network
 
 
-class quiet_transformers:  # noqa: N801 - reads as a statement: ``with quiet_transformers():``
+class quiet_transformers:
     """Silence the loading report of transformers, which calls a fresh head an error, inside a ``with`` block."""
 
     def __enter__(self) -> None:

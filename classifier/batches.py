@@ -7,18 +7,30 @@ from torch import Tensor
 
 from .inputs import Window
 
+SPARE_TOKENS = 128
+"""Padding, in tokens, that costs about as much as one more forward pass on a CPU: less is not worth a batch."""
+
+PADDING_SHARE = 0.1
+"""Largest share of padding in a batch that has more than ``SPARE_TOKENS`` of it."""
+
 
 def batches_of_like_length(lengths: Sequence[int], most_tokens: int) -> Iterator[list[int]]:
     """Yield index lists of at most ``most_tokens`` tokens each, padding included, longest windows first.
 
     A window longer than ``most_tokens`` gets a batch of its own.
     """
-    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
-    start = 0
-    while start < len(order):
-        size = max(1, most_tokens // max(1, lengths[order[start]]))
-        yield order[start : start + size]
-        start += size
+    batch: list[int] = []
+    padding = 0
+    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        longest = lengths[batch[0]] if batch else lengths[index]
+        size = longest * (len(batch) + 1)
+        padding += longest - lengths[index]
+        if batch and (size > most_tokens or padding > max(SPARE_TOKENS, PADDING_SHARE * size)):
+            yield batch
+            batch, padding = [], 0
+        batch.append(index)
+    if batch:
+        yield batch
 
 
 def collate(windows: Sequence[Window], *, pad: int, device: torch.device | None = None) -> dict[str, Tensor]:

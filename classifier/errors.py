@@ -1,11 +1,11 @@
 """Every error that RailMatch raises on purpose; each message names what is wrong and the cure.
 
-    RailMatchError
-    ├── SettingsError
-    ├── DataError
-    ├── ModelError
-    ├── EndpointError
-    └── EngineError
+RailMatchError
+├── SettingsError
+├── DataError
+├── ModelError
+├── EndpointError
+└── EngineError
 """
 
 __all__ = ["DataError", "EndpointError", "EngineError", "ModelError", "RailMatchError", "SettingsError"]

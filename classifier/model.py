@@ -1,5 +1,6 @@
 """SafetyClassifier: harmful probabilities, and saving and loading them as an ordinary Hugging Face checkpoint."""
 
+import copy
 import json
 import logging
 from collections.abc import Callable, Sequence
@@ -14,11 +15,10 @@ from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from .. import __version__
 from .backbone import load_backbone, quiet_transformers
 from .batches import batches_of_like_length, collate
-from typing import TYPE_CHECKING
-if TYPE_CHECKING:
-    from .calibration import ThresholdReport
+from .calibration import ThresholdReport
 from .errors import ModelError
 from .inputs import Exchange, Window, WindowEncoder
 from .pooling import MeanPooledBert
@@ -26,6 +26,9 @@ from .storage import folder_replaced_atomically, write_text_atomically
 from .tasks import LABELS, Task
 
 SETTINGS_FILE = "railmatch.json"
+_CHUNK = 512
+"""How many exchanges are tokenised at a time, so that memory does not grow with the data set."""
+
 Device = Literal["auto", "cpu", "cuda"]
 _log = logging.getLogger(__name__)
 
@@ -33,7 +36,8 @@ _log = logging.getLogger(__name__)
 class ModelSettings(BaseModel):
     """``railmatch.json``: what the checkpoint itself cannot say.
 
-    ``window`` is in tokens; ``threshold`` in [0, 1] is compared with the harmful probability: at or above it, block.
+    ``window`` is in tokens; ``threshold`` is compared with the harmful probability: at or above it, block. A threshold
+    above 1 blocks nothing: calibration gives it where harmless texts share the highest score.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,7 +46,7 @@ class ModelSettings(BaseModel):
     task: Task
     window: int = Field(ge=8)
     pooling: Literal["mean", "native"]
-    threshold: float = Field(default=0.5, ge=0, le=1)
+    threshold: float = Field(default=0.5, ge=0)
     calibration: dict[str, Any] | None = None
     training: dict[str, Any] | None = None
     railmatch: str = ""
@@ -150,23 +154,31 @@ class SafetyClassifier:
         Args:
             exchanges: what to judge.
             batch_tokens: most tokens, padding included, of one forward pass.
-            advance: called with the number of windows after each pass.
+            advance: called with the number of exchanges that were judged since the last call.
 
         Returns:
             The harmful probability of each exchange, float64 of shape (exchanges,); its highest window counts.
         """
-        encoded = self.encode(exchanges)
-        windows = [window for group in encoded for window in group]
-        scores = np.zeros(len(windows))
         self.network.eval()
-        for indices in batches_of_like_length([len(window) for window in windows], batch_tokens):
-            scores[indices] = self.score_windows([windows[index] for index in indices])
+        scores: list[float] = []
+        for start in range(0, len(exchanges), _CHUNK):
+            chunk = exchanges[start : start + _CHUNK]
+            scores += self._judge(self.encode(chunk), batch_tokens)
             if advance:
-                advance(len(indices))
-        ends = np.cumsum([len(group) for group in encoded])[:-1]
-        return np.array([part.max() for part in np.split(scores, ends)]) if len(encoded) else scores
+                advance(len(chunk))
+        return np.array(scores)
 
-    def calibrated(self, temperature: float, report: "ThresholdReport | None", training: dict[str, Any]) -> Self:
+    def _judge(self, encoded: Sequence[Sequence[Window]], batch_tokens: int) -> list[float]:
+        """Give the highest probability among each exchange's windows."""
+        windows = [window for group in encoded for window in group]
+        owner = [number for number, group in enumerate(encoded) for _ in group]
+        highest = [0.0] * len(encoded)
+        for indices in batches_of_like_length([len(window) for window in windows], batch_tokens):
+            for index, score in zip(indices, self.score_windows([windows[index] for index in indices]), strict=True):
+                highest[owner[index]] = max(highest[owner[index]], score)
+        return highest
+
+    def calibrated(self, temperature: float, report: ThresholdReport | None, training: dict[str, Any]) -> Self:
         """Divide the logits by a temperature, inside the head's weights, and store the threshold and how it was found."""
         head = final_layer(self.network)
         with torch.no_grad():
@@ -185,8 +197,6 @@ class SafetyClassifier:
         Raises:
             OSError: the disk is full or the folder cannot be written; an older folder is then untouched.
         """
-        from .. import __version__
-
         stamp = {"railmatch": __version__, "created": datetime.now(UTC).isoformat(timespec="seconds")}
         settings = self.settings.model_copy(update=stamp)
         with folder_replaced_atomically(folder) as temporary, quiet_transformers():
@@ -213,8 +223,6 @@ def harmful_probability(logits: Tensor) -> Tensor:
 
 def folded(network: nn.Module) -> nn.Module:
     """Copy a network to float32 on the CPU with its heads averaged into one."""
-    import copy
-
     single = copy.deepcopy(network).float().cpu().eval()
     head = final_layer(single)
     weight = head.weight.detach().unflatten(0, (-1, len(LABELS))).mean(dim=0)

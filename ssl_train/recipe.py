@@ -149,10 +149,20 @@ class TrainingSettings(Section):
 
 
 class CalibrationSettings(Section):
-    """The threshold is set at ``target_fpr`` on labels held back in ``folds`` rounds of cross-validation."""
+    """The threshold is set at ``target_fpr`` on labels held back in ``folds`` rounds of cross-validation.
+
+    With 0 folds nothing is held back, training is ``folds + 1`` times shorter, and the threshold stays at 0.5.
+    """
 
     target_fpr: float = Field(default=0.05, gt=0, lt=1)
-    folds: int = Field(default=4, ge=2, le=20)
+    folds: int = Field(default=4, ge=0, le=20)
+
+    @field_validator("folds")
+    @classmethod
+    def _not_one(cls, folds: int) -> int:
+        if folds == 1:
+            raise ValueError("must be 0 (no calibration) or at least 2")
+        return folds
 
 
 class Recipe(Section):

@@ -9,6 +9,9 @@ from torch import Tensor
 from ..classifier.inputs import Exchange, Window, WindowEncoder
 from .data import Record
 
+Rewrites = Mapping[str, Sequence[Exchange]]
+"""The kept rewrites of each text, by record id."""
+
 
 @dataclass(frozen=True, slots=True)
 class Views:
@@ -31,7 +34,7 @@ class Views:
         encode: WindowEncoder,
         labelled: Sequence[Record],
         pool: Sequence[Record] = (),
-        rewrites: Mapping[str, Sequence[Exchange]] | None = None,
+        rewrites: Rewrites | None = None,
     ) -> "Views":
         """Encode labelled records and the pool with its rewrites (by record id)."""
         labelled_windows = encode([record.exchange for record in labelled])
