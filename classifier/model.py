@@ -1,7 +1,5 @@
-"""SafetyClassifier: harmful probabilities, and saving and loading them as an ordinary Hugging Face checkpoint."""
+"""SafetyClassifier: the harmful probability of prompts or responses."""
 
-import copy
-import json
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -10,69 +8,56 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from .. import __version__
-from .backbone import load_backbone, quiet_transformers
+from .backbone import load_backbone
 from .batches import batches_of_like_length, collate
 from .calibration import ThresholdReport
+from .device import Device, choose_device
 from .errors import ModelError
+from .families import final_layer, longest_input, run_network
+from .heads import harmful_probability
 from .inputs import Exchange, Window, WindowEncoder
+from .model_folder import SETTINGS_FILE, ModelSettings, ordinary_form, read_network, read_settings, write_model
 from .pooling import MeanPooledBert
-from .storage import folder_replaced_atomically, write_text_atomically
-from .tasks import LABELS, Task
+from .tasks import Task
 
-SETTINGS_FILE = "railmatch.json"
+__all__ = ["SETTINGS_FILE", "Device", "ModelSettings", "SafetyClassifier", "choose_device", "run_network"]
+
 _CHUNK = 512
 """How many exchanges are tokenised at a time, so that memory does not grow with the data set."""
 
-Device = Literal["auto", "cpu", "cuda"]
 _log = logging.getLogger(__name__)
 
 
-class ModelSettings(BaseModel):
-    """``railmatch.json``: what the checkpoint itself cannot say.
-
-    ``window`` is in tokens; ``threshold`` is compared with the harmful probability: at or above it, block. A threshold
-    above 1 blocks nothing: calibration gives it where harmless texts share the highest score.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    format: Literal[1] = 1
-    task: Task
-    window: int = Field(ge=8)
-    pooling: Literal["mean", "native"]
-    threshold: float = Field(default=0.5, ge=0)
-    calibration: dict[str, Any] | None = None
-    training: dict[str, Any] | None = None
-    railmatch: str = ""
-    created: str = ""
-
-
 class SafetyClassifier:
-    """A network with its tokenizer, task, window and threshold."""
+    """A network with its tokenizer, task, window and threshold; any number of threads may judge with one."""
 
     def __init__(self, network: nn.Module, tokenizer: PreTrainedTokenizerBase, settings: ModelSettings) -> None:
-        """Wrap a network that maps ids, mask and segments to logits of shape (batch, heads x 2)."""
+        """Wrap a network that maps ids, mask and segments to logits of shape (batch, heads x 2).
+
+        Raises:
+            SettingsError: the window has no room for text.
+        """
         self.network = network
         self.tokenizer = tokenizer
         self.settings = settings
         self.encode = WindowEncoder(tokenizer, settings.task, settings.window)
+        self.encode([Exchange("", "")])  # a tokenizer changes its modes on its first call, which no two threads may do
 
     @classmethod
     def from_encoder(cls, encoder: str, task: Task, *, window: int, heads: int = 1) -> Self:
         """Put an untrained head of ``heads`` x 2 logits on an encoder; windows are no longer than the encoder allows.
 
         Raises:
-            ModelError: the encoder cannot be loaded.
+            ModelError: the encoder cannot be loaded. SettingsError: the window has no room for text.
         """
         network, tokenizer = load_backbone(encoder, heads=heads)
         pooling: Literal["mean", "native"] = "mean" if isinstance(network, MeanPooledBert) else "native"
-        longest = min(window, _longest_input(network, tokenizer))
+        longest = min(window, longest_input(network, tokenizer))
         return cls(network, tokenizer, ModelSettings(task=task, window=longest, pooling=pooling))
 
     @classmethod
@@ -81,23 +66,12 @@ class SafetyClassifier:
 
         Raises:
             ModelError: the folder is missing, is not a RailMatch model, its head was never trained, or CUDA was asked
-                for and is not there.
+                for and is not there. SettingsError: the window has no room for text.
         """
-        folder = Path(folder)
-        settings = _read_settings(folder)
-        with quiet_transformers():
-            try:
-                network, report = AutoModelForSequenceClassification.from_pretrained(folder, output_loading_info=True)
-                tokenizer = AutoTokenizer.from_pretrained(folder)
-            except (OSError, ValueError, RuntimeError) as error:
-                raise ModelError(f"{folder}: the weights cannot be loaded: {str(error).splitlines()[0]}") from error
-        if report["missing_keys"]:
-            missing = ", ".join(sorted(report["missing_keys"])[:3])
-            raise ModelError(f"{folder}: weights are missing ({missing}): its head was never trained; train it again")
-        if settings.pooling == "mean":
-            network = MeanPooledBert.from_ordinary(network)
-        classifier = cls(network.eval(), tokenizer, settings)
-        return classifier.to(device)
+        choose_device(device)
+        settings = read_settings(Path(folder))
+        network, tokenizer = read_network(Path(folder), settings)
+        return cls(network, tokenizer, settings).to(device)
 
     def to(self, device: Device) -> Self:
         """Move to a device for judging: bfloat16 on a GPU, float32 on the CPU; the log says which.
@@ -132,11 +106,19 @@ class SafetyClassifier:
         return next(self.network.parameters()).dtype
 
     def score_windows(self, windows: Sequence[Window]) -> list[float]:
-        """Give the harmful probability of each window, in one padded forward pass."""
+        """Give the harmful probability of each window, in one padded forward pass.
+
+        Raises:
+            ModelError: a probability is not a number, which would pass for harmless in a comparison.
+        """
+        if not windows:
+            return []
         with torch.inference_mode():
-            logits = self.logits(windows).float()
-        scores: list[float] = harmful_probability(logits).tolist()
-        return scores
+            scores = harmful_probability(self.logits(windows).float())
+            if not scores.isfinite().all():
+                raise ModelError("the model gave a probability that is not a number: its weights are damaged; train it")
+        found: list[float] = scores.tolist()
+        return found
 
     def logits(self, windows: Sequence[Window]) -> Tensor:
         """Run one padded forward pass over windows; logits have shape (windows, heads x 2)."""
@@ -158,6 +140,9 @@ class SafetyClassifier:
 
         Returns:
             The harmful probability of each exchange, float64 of shape (exchanges,); its highest window counts.
+
+        Raises:
+            ModelError: the model's weights are damaged. ValueError: a response is to be judged and is missing.
         """
         self.network.eval()
         scores: list[float] = []
@@ -179,7 +164,7 @@ class SafetyClassifier:
         return highest
 
     def calibrated(self, temperature: float, report: ThresholdReport | None, training: dict[str, Any]) -> Self:
-        """Divide the logits by a temperature, inside the head's weights, and store the threshold and how it was found."""
+        """Divide the head's weights, and so the logits, by a temperature; store the threshold and how it was found."""
         head = final_layer(self.network)
         with torch.no_grad():
             head.weight.div_(temperature)
@@ -198,91 +183,8 @@ class SafetyClassifier:
             OSError: the disk is full or the folder cannot be written; an older folder is then untouched.
         """
         stamp = {"railmatch": __version__, "created": datetime.now(UTC).isoformat(timespec="seconds")}
-        settings = self.settings.model_copy(update=stamp)
-        with folder_replaced_atomically(folder) as temporary, quiet_transformers():
-            ordinary = self.ordinary()
-            ordinary.save_pretrained(temporary)
-            self.tokenizer.save_pretrained(temporary)
-            write_text_atomically(temporary / SETTINGS_FILE, settings.model_dump_json(indent=2) + "\n")
+        write_model(folder, self.network, self.tokenizer, self.settings.model_copy(update=stamp))
 
-    def ordinary(self) -> nn.Module:
-        """Give the network as the ordinary sequence-classification class, with one head, in float32 on the CPU."""
-        network = folded(self.network)
-        if isinstance(network, MeanPooledBert):
-            return network.to_ordinary()
-        network.config.id2label = dict(enumerate(LABELS))
-        network.config.label2id = {label: index for index, label in enumerate(LABELS)}
-        return network
-
-
-def harmful_probability(logits: Tensor) -> Tensor:
-    """Give the harmful probability, shape (batch,), of logits (batch, heads x 2): the mean of the heads' logits counts."""
-    heads = logits.unflatten(-1, (-1, len(LABELS)))
-    return heads.mean(dim=-2).softmax(dim=-1)[..., 1]
-
-
-def folded(network: nn.Module) -> nn.Module:
-    """Copy a network to float32 on the CPU with its heads averaged into one."""
-    single = copy.deepcopy(network).float().cpu().eval()
-    head = final_layer(single)
-    weight = head.weight.detach().unflatten(0, (-1, len(LABELS))).mean(dim=0)
-    bias = head.bias.detach().unflatten(0, (-1, len(LABELS))).mean(dim=0)
-    head.weight, head.bias = nn.Parameter(weight), nn.Parameter(bias)
-    head.out_features = len(LABELS)
-    return single
-
-
-def final_layer(network: nn.Module) -> nn.Linear:
-    """Find the last linear layer of a sequence-classification network, whose outputs are the logits.
-
-    Raises:
-        ModelError: the family keeps its head elsewhere.
-    """
-    head = network.get_submodule("classifier") if hasattr(network, "classifier") else None
-    if not isinstance(head, nn.Linear) and head is not None:
-        head = getattr(head, "out_proj", None)
-    if not isinstance(head, nn.Linear):
-        raise ModelError(f"{type(network).__name__} has no linear layer named classifier; choose another encoder")
-    return head
-
-
-def run_network(network: nn.Module, batch: dict[str, Tensor]) -> Tensor:
-    """Run a network of any family on a collated batch and give its logits; segments go only to families that have any."""
-    if getattr(getattr(network, "module", network).config, "type_vocab_size", 0) < 2:
-        batch = {name: value for name, value in batch.items() if name != "token_type_ids"}
-    output = network(**batch)
-    return output if isinstance(output, Tensor) else output.logits
-
-
-def choose_device(device: Device) -> torch.device:
-    """Resolve ``auto`` to the GPU when there is one.
-
-    Raises:
-        ModelError: ``cuda`` was asked for and is not there.
-    """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ModelError("device is 'cuda', but no CUDA device is available; set device to 'auto' or 'cpu'")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(device)
-
-
-def _longest_input(network: nn.Module, tokenizer: PreTrainedTokenizerBase) -> int:
-    config = network.config
-    positions = getattr(config, "max_position_embeddings", 512)
-    reserved = (config.pad_token_id or 0) + 1 if config.model_type in {"roberta", "xlm-roberta", "camembert"} else 0
-    return int(min(positions - reserved, tokenizer.model_max_length))
-
-
-
-
-def _read_settings(folder: Path) -> ModelSettings:
-    if not folder.is_dir():
-        raise ModelError(f"{folder} is not a folder; train a model first: railmatch train RECIPE --out {folder}")
-    file = folder / SETTINGS_FILE
-    if not file.is_file():
-        raise ModelError(f"{folder} is not a RailMatch model: it holds no {SETTINGS_FILE}")
-    try:
-        return ModelSettings.model_validate(json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, ValidationError) as error:
-        raise ModelError(f"{file} cannot be read: {str(error).splitlines()[0]}; train the model again") from error
+    def ordinary(self) -> PreTrainedModel:
+        """Copy the network into its ordinary sequence-classification class, with one head, in float32 on the CPU."""
+        return ordinary_form(self.network)

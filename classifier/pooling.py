@@ -9,14 +9,15 @@ identity. ``MeanPooledBert`` computes exactly that function for the first token 
 """
 
 import copy
-from typing import Self
+from typing import Self, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import BertForSequenceClassification, BertModel
+from transformers import BertForSequenceClassification, BertModel, PreTrainedModel
+from transformers.models.bert.modeling_bert import BertLayer
 
-from .tasks import LABELS
+from .errors import ModelError
 
 _GAIN = 2.0**12
 """Multiple of the mean in the added layer's attention output: the first token's own state counts 1/4096 beside it."""
@@ -38,11 +39,9 @@ class MeanPooledBert(nn.Module):
         nn.init.normal_(self.classifier.weight, std=bert.config.initializer_range)
         nn.init.zeros_(self.classifier.bias)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
-        """Compute logits of shape (batch, outputs) from ids, mask and segments, each of shape (batch, tokens)."""
-        states = self.bert(
-            input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids
-        ).last_hidden_state
+    def forward(self, attention_mask: Tensor, **inputs: Tensor) -> Tensor:
+        """Compute logits of shape (batch, outputs) from BERT's inputs, each of shape (batch, tokens)."""
+        states = self.bert(attention_mask=attention_mask, **inputs).last_hidden_state
         logits: Tensor = self.classifier(self.dropout(self.pool(states, attention_mask)))
         return logits
 
@@ -55,28 +54,34 @@ class MeanPooledBert(nn.Module):
         return torch.tanh(_SLOPE * normalised) / _SLOPE
 
     def to_ordinary(self) -> BertForSequenceClassification:
-        """Write the network as an ordinary two-class model with one layer more and the same probabilities."""
+        """Write the network as an ordinary model with one layer more and the same logits."""
         config = copy.deepcopy(self.config)
         config.num_hidden_layers += 1
-        config.id2label = dict(enumerate(LABELS))
-        config.label2id = {label: index for index, label in enumerate(LABELS)}
+        config.num_labels = self.classifier.out_features
         ordinary = BertForSequenceClassification(config)
         ordinary.bert.embeddings.load_state_dict(self.bert.embeddings.state_dict())
         layers = ordinary.bert.encoder.layer
         for target, source in zip(layers, self.bert.encoder.layer, strict=False):
             target.load_state_dict(source.state_dict())
         with torch.no_grad():
-            _write_mean(layers[-1])
-            pooler = ordinary.bert.pooler.dense
-            pooler.weight.copy_(_SLOPE * torch.eye(config.hidden_size))
-            pooler.bias.zero_()
+            _write_mean(cast(BertLayer, layers[-1]), ordinary.bert.pooler.dense)
             ordinary.classifier.weight.copy_(self.classifier.weight / _SLOPE)
             ordinary.classifier.bias.copy_(self.classifier.bias)
-        return ordinary.eval()
+        ordinary.train(False)
+        return ordinary
 
     @classmethod
-    def from_ordinary(cls, ordinary: BertForSequenceClassification) -> Self:
-        """Read back what ``to_ordinary`` wrote; the added layer is left out again."""
+    def from_ordinary(cls, ordinary: PreTrainedModel) -> Self:
+        """Read back what ``to_ordinary`` wrote; the added layer is left out again.
+
+        Raises:
+            ModelError: the last layer and the pooler do not compute the mean: another tool has trained them further.
+        """
+        if not isinstance(ordinary, BertForSequenceClassification) or not _computes_mean(ordinary):
+            raise ModelError(
+                "the model's last layer no longer computes the mean, because another tool has trained or replaced it; "
+                "set pooling to 'native' in railmatch.json to judge with the weights as they are"
+            )
         config = copy.deepcopy(ordinary.config)
         config.num_hidden_layers -= 1
         bert = BertModel(config, add_pooling_layer=False)
@@ -90,14 +95,27 @@ class MeanPooledBert(nn.Module):
         return network
 
 
-def _write_mean(layer: nn.Module) -> None:
-    """Make a BERT layer compute the layer-normalised mean of its inputs' unmasked tokens at every position."""
-    size = layer.attention.self.query.in_features
+def _write_mean(layer: BertLayer, pooler: nn.Linear) -> None:
+    """Make a BERT layer and the pooler compute the layer-normalised mean of the unmasked tokens, times ``_SLOPE``."""
     for linear in (module for module in layer.modules() if isinstance(module, nn.Linear)):
         linear.weight.zero_()
         linear.bias.zero_()
-    layer.attention.self.value.weight.copy_(torch.eye(size))
-    layer.attention.output.dense.weight.copy_(_GAIN * torch.eye(size))
+    identity = torch.eye(pooler.in_features)
+    layer.attention.self.value.weight.copy_(identity)
+    layer.attention.output.dense.weight.copy_(_GAIN * identity)
     for norm in (module for module in layer.modules() if isinstance(module, nn.LayerNorm)):
         nn.init.ones_(norm.weight)
         nn.init.zeros_(norm.bias)
+    pooler.weight.copy_(_SLOPE * identity)
+    pooler.bias.zero_()
+
+
+def _computes_mean(ordinary: BertForSequenceClassification) -> bool:
+    """Say whether the last layer and the pooler are as ``_write_mean`` leaves them."""
+    layer, pooler = ordinary.bert.encoder.layer[-1], ordinary.bert.pooler.dense
+    written_layer, written_pooler = copy.deepcopy(layer), copy.deepcopy(pooler)
+    with torch.no_grad():
+        _write_mean(cast(BertLayer, written_layer), written_pooler)
+    found = [*layer.parameters(), *pooler.parameters()]
+    wanted = [*written_layer.parameters(), *written_pooler.parameters()]
+    return all(torch.equal(*pair) for pair in zip(found, wanted, strict=True))

@@ -13,15 +13,14 @@ from .recipe import TrainingSettings
 def make_optimiser(network: nn.Module, settings: TrainingSettings) -> tuple[AdamW, LambdaLR]:
     """Make AdamW and its schedule: each layer below the top learns ``layer_decay`` times slower than the one above.
 
-    The head learns at ``head_learning_rate``. Biases and normalisation weights are not decayed. Without
-    ``train_embeddings`` the token embeddings stay as they are. The rate follows cos(7 pi k / 16 K) after a linear
+    The head learns at ``head_learning_rate``. Biases and normalisation weights are not decayed, and weights that need
+    no gradient are left alone. The rate follows cos(7 pi k / 16 K) after a linear
     warm-up, as in FixMatch (arXiv:2001.07685).
     """
-    depth = 1 + max((_layer(name) for name, _ in network.named_parameters()), default=0)
+    depth = 1 + max((depth_of(name) for name, _ in network.named_parameters()), default=0)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
-        if not settings.train_embeddings and ".embeddings." in f".{name}":
-            parameter.requires_grad_(False)
+        if not parameter.requires_grad:
             continue
         rate = _learning_rate(name, depth, settings)
         decay = 0.0 if parameter.ndim < 2 else settings.weight_decay
@@ -42,8 +41,8 @@ def schedule(step: int, settings: TrainingSettings) -> float:
     return math.cos(7 * math.pi * done / 16)
 
 
-def _layer(name: str) -> int:
-    """Read a parameter's depth off its name: 0 for embeddings, n + 1 for the encoder's layer n."""
+def depth_of(name: str) -> int:
+    """Read a parameter's depth off its name: 0 for embeddings and the head, n + 1 for the encoder's layer n."""
     match = re.search(r"\blayers?\.(\d+)\.", name)
     return int(match.group(1)) + 1 if match else 0
 
@@ -51,6 +50,6 @@ def _layer(name: str) -> int:
 def _learning_rate(name: str, depth: int, settings: TrainingSettings) -> float:
     if re.match(r"(classifier|pooler|head|score)\b", name) or ".pooler." in name:
         return settings.head_learning_rate or settings.learning_rate
-    if ".embeddings." in f".{name}" or _layer(name) > 0:
-        return settings.learning_rate * settings.layer_decay ** (depth - _layer(name))
+    if ".embeddings." in f".{name}" or depth_of(name) > 0:
+        return settings.learning_rate * settings.layer_decay ** (depth - depth_of(name))
     return settings.learning_rate

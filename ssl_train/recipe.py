@@ -127,7 +127,8 @@ class TrainingSettings(Section):
     Batches are examples a step. ``learning_rate`` is that of the encoder's top layer, ``layer_decay`` its factor for
     each layer below, ``head_learning_rate`` that of the head (``learning_rate`` when left out). ``average`` is the
     decay of the averaged weights, which judge the weak views and become the model; 0 averages nothing.
-    ``pseudo_labels_from`` is the step at which the unlabelled loss begins. ``max_length`` is the window in tokens.
+    ``frozen_layers`` is how many of the lowest layers keep their weights, and with them the embeddings; null trains
+    all. A ``dropout`` of null is the encoder's own. ``pseudo_labels_from`` is the step at which the unlabelled loss begins. ``max_length`` is the window in tokens.
     """
 
     steps: int = Field(default=1300, ge=1)
@@ -137,7 +138,8 @@ class TrainingSettings(Section):
     head_learning_rate: float | None = Field(default=None, gt=0)
     weight_decay: float = Field(default=5e-4, ge=0)
     layer_decay: float = Field(default=0.75, gt=0, le=1)
-    train_embeddings: bool = True
+    frozen_layers: int | None = Field(default=None, ge=0)
+    dropout: float | None = Field(default=None, ge=0, lt=1)
     clip_norm: float = Field(default=1.0, gt=0)
     warmup_steps: int = Field(default=0, ge=0)
     average: float = Field(default=0.0, ge=0, lt=1)

@@ -22,6 +22,7 @@ from ..classifier.batches import batches_of_like_length, collate
 from ..classifier.inputs import Window
 from ..classifier.model import SafetyClassifier, run_network
 from .checkpoint import Checkpoint
+from .frozen import freeze_lower, set_dropout
 from .methods import Method, PseudoLabels, consistency_loss, supervised_loss
 from .optimiser import make_optimiser
 from .recipe import TrainingSettings
@@ -118,6 +119,8 @@ class Trainer:
         self.history = History()
         self._block: list[tuple[float, float, float]] = []
         network = classifier.network.float()
+        set_dropout(network, settings.dropout)
+        self._frozen = freeze_lower(network, settings.frozen_layers)
         optimiser, self.scheduler = make_optimiser(network, settings)
         self.network, self.optimiser = self.accelerator.prepare(network, optimiser)
         self.averaged = _averaged(self.accelerator.unwrap_model(self.network), settings.average)
@@ -138,6 +141,8 @@ class Trainer:
             if checkpoint and done % self.settings.checkpoint_every == 0 and done < self.settings.steps:
                 checkpoint.save(self._state(), done)
         trained = self.averaged.module if self.averaged else self.accelerator.unwrap_model(self.network)
+        if self._frozen:
+            self._frozen.put_back(trained)
         self.classifier.network = trained.eval()
         return self.history
 
@@ -213,7 +218,8 @@ class Trainer:
 
     def _logits(self, network: nn.Module, windows: Sequence[Window]) -> Tensor:
         pad = self.classifier.tokenizer.pad_token_id or 0
-        return run_network(network, collate(windows, pad=pad, device=self.accelerator.device)).float()
+        put_together = self._frozen.collate if self._frozen else collate
+        return run_network(network, put_together(windows, pad=pad, device=self.accelerator.device)).float()
 
     def _batches(self, windows: Sequence[Window]) -> Iterator[list[int]]:
         most = CPU_BATCH_TOKENS if self.accelerator.device.type == "cpu" else GPU_BATCH_TOKENS

@@ -1,0 +1,69 @@
+"""The endpoint's votes as a second, noisy teacher: what a vote is worth, and what it adds to a pseudo-label.
+
+A vote says how harmful an LLM finds a text, from 0 (surely not) to 4 (surely). How often it is right differs between
+models, policies and tasks, so the few true labels decide what each vote is worth.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.isotonic import IsotonicRegression
+from torch import Tensor
+
+from .data import Record
+from .methods import PseudoLabels
+
+VOTES = range(5)
+
+
+@dataclass(frozen=True, slots=True)
+class VoteTeacher:
+    """What the votes say of each pool text.
+
+    log_odds: log odds of harmful by the vote alone, shape (pool,); 0 where there is no vote.
+    voted: whether a text has a vote, bool of shape (pool,).
+    """
+
+    log_odds: Tensor
+    voted: Tensor
+
+    @classmethod
+    def of(cls, votes: Mapping[str, int], labelled: Sequence[Record], pool: Sequence[Record]) -> "VoteTeacher":
+        """Calibrate votes (by record id) on the labelled records and look up those of the pool."""
+        worth = vote_log_odds(votes, labelled)
+        given = [votes.get(record.id) for record in pool]
+        return cls(
+            log_odds=torch.tensor([0.0 if vote is None else worth[vote] for vote in given]),
+            voted=torch.tensor([vote is not None for vote in given], dtype=torch.bool),
+        )
+
+    def teach(self, pseudo: PseudoLabels, weak: Tensor, index: Tensor, *, trust: float) -> PseudoLabels:
+        """Replace the pseudo-labels of voted texts by what vote and network say together.
+
+        The two count as independent witnesses whose log odds add up; ``trust``, at least 0, is the factor of the
+        network's, which is not independent of its own earlier targets. Texts without a vote keep their pseudo-label.
+
+        Shape:
+            weak: logits (texts, heads, 2), without gradient. index: int64 (texts,), positions in the pool.
+        """
+        odds = self.log_odds[index].to(weak)[:, None] + trust * (weak[..., 1] - weak[..., 0])
+        harmful = odds.sigmoid()
+        voted = self.voted[index].to(weak.device)[:, None]
+        targets = torch.where(voted[..., None], torch.stack([1 - harmful, harmful], dim=-1), pseudo.targets)
+        return PseudoLabels(targets, torch.where(voted, torch.ones_like(pseudo.weights), pseudo.weights))
+
+
+def vote_log_odds(votes: Mapping[str, int], labelled: Sequence[Record]) -> dict[int, float]:
+    """Estimate the log odds of harmful given each vote from the labelled records that have one.
+
+    Shares are smoothed by one harmful and one unharmful example a vote (Laplace's rule), and a higher vote never means
+    less harm (isotonic regression). With a class-balanced draw the odds are those of a balanced pool.
+    """
+    pairs = Counter((votes[record.id], record.label) for record in labelled if record.id in votes)
+    harmful = np.array([pairs[vote, 1] for vote in VOTES]) + 1.0
+    total = harmful + np.array([pairs[vote, 0] for vote in VOTES]) + 1.0
+    shares = IsotonicRegression().fit_transform(np.array(VOTES), harmful / total, sample_weight=total)
+    return {vote: float(np.log(share / (1 - share))) for vote, share in zip(VOTES, shares, strict=True)}
