@@ -114,11 +114,15 @@ class AugmentSettings(Section):
 
 
 class MethodSettings(Section):
-    """The training method, its confidence threshold in [0, 1] and the weight of its unlabelled loss."""
+    """The training method, its confidence threshold in [0, 1] and the weight of its unlabelled loss.
+
+    ``vote_trust`` is the factor of the network's own log odds beside those of a vote, where ``data.votes`` has one.
+    """
 
     name: Literal["supervised", "fixmatch"] = "fixmatch"
     threshold: float = Field(default=0.95, ge=0, le=1)
     lambda_u: float = Field(default=1.0, ge=0)
+    vote_trust: float = Field(default=0.5, ge=0)
 
 
 class TrainingSettings(Section):

@@ -5,18 +5,19 @@ from pathlib import Path
 
 from ..classifier.errors import SettingsError
 from .augment.rewrites import Estimate, Recorded, RewriteSet, collect_rewrites, estimate
-from .data import Record, draw_balanced, find_path, load_records, load_rewrites, without
+from .data import Record, draw_balanced, find_path, load_records, load_rewrites, load_votes, without
 from .progress import Progress, silent
 from .recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingTexts:
-    """What a recipe trains on: its draw of labelled examples, the pool without them, and recorded rewrites by id."""
+    """What a recipe trains on: its draw of labelled examples, the pool without them, rewrites and votes by id."""
 
     labelled: list[Record]
     pool: list[Record]
     recorded: Recorded
+    votes: dict[str, int]
 
 
 def load_texts(recipe: Recipe, base: Path | None = None) -> TrainingTexts:
@@ -31,7 +32,8 @@ def load_texts(recipe: Recipe, base: Path | None = None) -> TrainingTexts:
         labelled = draw_balanced(labelled, data.labels, recipe.seed)
     pool = load_records(data.unlabelled, recipe.task, labelled=False, base=base) if data.unlabelled else []
     recorded = load_rewrites(find_path(data.rewrites, recipe.task, base)) if data.rewrites else {}
-    return TrainingTexts(labelled, without(pool, labelled) if pool else [], recorded)
+    votes = load_votes(find_path(data.votes, recipe.task, base)) if data.votes else {}
+    return TrainingTexts(labelled, without(pool, labelled) if pool else [], recorded, votes)
 
 
 def estimate_rewrites(recipe: Recipe, *, base: Path | None = None) -> Estimate:

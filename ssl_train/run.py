@@ -30,6 +30,7 @@ from .recipe import Recipe
 from .rewriting import TrainingTexts, load_texts
 from .trainer import History, Trainer
 from .views import Rewrites, Views
+from .votes import VoteTeacher
 
 REPORT_FILE = "training.json"
 _log = logging.getLogger(__name__)
@@ -101,12 +102,23 @@ class _Job:
         classifier = SafetyClassifier.from_encoder(
             recipe.encoder, recipe.task, window=recipe.training.max_length, heads=method.heads if method else 1
         )
-        views = Views.of(classifier.encode, labelled, self.texts.pool if method else (), self.rewrites)
         trainer = Trainer(
-            classifier, views, method, recipe.training, lambda_u=recipe.method.lambda_u, seed=recipe.seed
+            classifier,
+            Views.of(classifier.encode, labelled, self.texts.pool if method else (), self.rewrites),
+            method,
+            recipe.training,
+            lambda_u=recipe.method.lambda_u,
+            votes=self._votes(labelled) if method else None,
+            seed=recipe.seed,
         )
         history = trainer.fit(checkpoint=Checkpoint(self.work / f"{name}.pt", self.fingerprint), advance=advance)
         return classifier.to(recipe.training.device), history
+
+    def _votes(self, labelled: Sequence[Record]) -> VoteTeacher | None:
+        """Let the labelled records of this training, and no others, say what the votes are worth."""
+        if not self.texts.votes:
+            return None
+        return VoteTeacher.of(self.texts.votes, labelled, self.texts.pool, trust=self.recipe.method.vote_trust)
 
     def held_back_scores(self, advance: Callable[[int], None]) -> np.ndarray:
         """Score every labelled example by a classifier that was trained without it."""
@@ -206,5 +218,6 @@ def _fingerprint(recipe: Recipe, texts: TrainingTexts, rewrites: Rewrites) -> st
         torch.__version__,
         [(record.exchange, record.label) for record in texts.labelled],
         [(record.exchange, rewrites.get(record.id)) for record in texts.pool],
+        sorted(texts.votes.items()),
     ]
     return hashlib.sha256(json.dumps(content, default=list).encode()).hexdigest()

@@ -28,6 +28,7 @@ from .optimiser import make_optimiser
 from .recipe import TrainingSettings
 from .sampling import EpochSampler
 from .views import Views
+from .votes import VoteTeacher
 
 CPU_BATCH_TOKENS = 2048
 GPU_BATCH_TOKENS = 65536
@@ -103,6 +104,7 @@ class Trainer:
         settings: TrainingSettings,
         *,
         lambda_u: float = 1.0,
+        votes: VoteTeacher | None = None,
         seed: int = 0,
         observe: Observe | None = None,
     ) -> None:
@@ -114,6 +116,7 @@ class Trainer:
         self.method = method
         self.settings = settings
         self.lambda_u = lambda_u
+        self.votes = votes
         self.seed = seed
         self.observe = observe
         self.history = History()
@@ -168,11 +171,11 @@ class Trainer:
         if self.method is None or step < begin:
             return _Kept.nothing(), []
         index = self._share(self._pool(step - begin))
-        weak = self._judge([self.views.weak[position] for position in index])
+        weak = self._judge([self.views.weak[position] for position in index]).unflatten(-1, (self.method.heads, -1))
         positions = torch.tensor(index)
-        pseudo = self.method.pseudo_labels(
-            weak.unflatten(-1, (self.method.heads, -1)), index=positions, epoch=self._pool.epoch(step - begin)
-        )
+        pseudo = self.method.pseudo_labels(weak, index=positions, epoch=self._pool.epoch(step - begin))
+        if self.votes:
+            pseudo = self.votes.teach(pseudo, weak, positions)
         if self.observe:
             self.observe(step, positions, pseudo)
         counted = pseudo.weights.sum(dim=1).nonzero().flatten()
@@ -181,9 +184,14 @@ class Trainer:
         return _Kept(PseudoLabels(pseudo.targets[counted], pseudo.weights[counted]), len(index)), strong
 
     def _strong(self, position: int, draw: np.random.Generator) -> Window:
-        """Draw one of a pool text's rewrites; a text without any is its own strong view, under dropout."""
-        rewrites = self.views.strong[position]
-        return rewrites[int(draw.integers(len(rewrites)))] if rewrites else self.views.weak[position]
+        """Draw one of a pool text's rewrites; a text without any is its own strong view, under dropout.
+
+        A text with a vote is drawn as often as each of its rewrites: what the vote says of it is news to the network.
+        """
+        views = list(self.views.strong[position])
+        if not views or (self.votes and bool(self.votes.voted[position])):
+            views.append(self.views.weak[position])
+        return views[int(draw.integers(len(views)))]
 
     def _judge(self, windows: Sequence[Window]) -> Tensor:
         """Compute logits of shape (windows, heads x 2) without gradient or dropout, in float32."""

@@ -13,6 +13,7 @@ import torch
 from sklearn.isotonic import IsotonicRegression
 from torch import Tensor
 
+from ..classifier.errors import DataError
 from .data import Record
 from .methods import PseudoLabels
 
@@ -25,31 +26,45 @@ class VoteTeacher:
 
     log_odds: log odds of harmful by the vote alone, shape (pool,); 0 where there is no vote.
     voted: whether a text has a vote, bool of shape (pool,).
+    trust: factor of the network's own log odds, at least 0; below 1, since the network learnt from its own targets.
     """
 
     log_odds: Tensor
     voted: Tensor
+    trust: float
 
     @classmethod
-    def of(cls, votes: Mapping[str, int], labelled: Sequence[Record], pool: Sequence[Record]) -> "VoteTeacher":
-        """Calibrate votes (by record id) on the labelled records and look up those of the pool."""
+    def of(
+        cls, votes: Mapping[str, int], labelled: Sequence[Record], pool: Sequence[Record], *, trust: float
+    ) -> "VoteTeacher":
+        """Calibrate votes (by record id) on the labelled records and look up those of the pool.
+
+        Raises:
+            DataError: no labelled record has a vote, so that nothing says what a vote is worth.
+        """
+        if not any(record.id in votes for record in labelled):
+            raise DataError(
+                "data.votes: none of the labelled examples has a vote, so nothing says what a vote is worth; "
+                "vote on the labelled examples, too, or leave data.votes out"
+            )
         worth = vote_log_odds(votes, labelled)
         given = [votes.get(record.id) for record in pool]
         return cls(
             log_odds=torch.tensor([0.0 if vote is None else worth[vote] for vote in given]),
             voted=torch.tensor([vote is not None for vote in given], dtype=torch.bool),
+            trust=trust,
         )
 
-    def teach(self, pseudo: PseudoLabels, weak: Tensor, index: Tensor, *, trust: float) -> PseudoLabels:
+    def teach(self, pseudo: PseudoLabels, weak: Tensor, index: Tensor) -> PseudoLabels:
         """Replace the pseudo-labels of voted texts by what vote and network say together.
 
-        The two count as independent witnesses whose log odds add up; ``trust``, at least 0, is the factor of the
-        network's, which is not independent of its own earlier targets. Texts without a vote keep their pseudo-label.
+        The two count as witnesses whose log odds add up, the network's times ``trust``. Texts without a vote keep their
+        pseudo-label.
 
         Shape:
             weak: logits (texts, heads, 2), without gradient. index: int64 (texts,), positions in the pool.
         """
-        odds = self.log_odds[index].to(weak)[:, None] + trust * (weak[..., 1] - weak[..., 0])
+        odds = self.log_odds[index].to(weak)[:, None] + self.trust * (weak[..., 1] - weak[..., 0])
         harmful = odds.sigmoid()
         voted = self.voted[index].to(weak.device)[:, None]
         targets = torch.where(voted[..., None], torch.stack([1 - harmful, harmful], dim=-1), pseudo.targets)
