@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from transformers import BertModel
+from transformers import BertModel, PreTrainedModel
 
 from ..classifier.batches import collate
 from ..classifier.inputs import Window
@@ -107,3 +107,14 @@ def set_dropout(network: nn.Module, share: float | None) -> None:
             module.p = share
         elif isinstance(getattr(module, "dropout_prob", None), float):
             module.dropout_prob = share
+
+
+def set_attention(network: nn.Module, implementation: str) -> None:
+    """Choose how attention is computed, ``eager`` or ``sdpa``, where the family offers both.
+
+    On a CPU the backward pass of PyTorch's fused attention takes longer than plain matrix products.
+    """
+    encoder = network.bert if isinstance(network, MeanPooledBert) else network
+    if isinstance(encoder, PreTrainedModel) and encoder.config._attn_implementation in {"eager", "sdpa"}:
+        if implementation == "eager" or encoder._supports_sdpa:
+            encoder.set_attn_implementation(implementation)

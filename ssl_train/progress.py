@@ -88,18 +88,18 @@ class _Lines:
     def __call__(self, description: str, total: int) -> Iterator[Advance]:
         """Write a line whenever ``every_s`` seconds have gone by, and a last one if any was written."""
         started = shown = time.monotonic()
-        done = 0
+        done = said = 0
 
         def advance(count: int) -> None:
-            nonlocal done, shown
+            nonlocal done, shown, said
             done += count
             now = time.monotonic()
             if now - shown >= self._every_s:
-                shown = now
+                shown, said = now, done
                 self._write(progress_line(description, done, total, now - started))
 
         yield advance
-        if shown > started:
+        if shown > started and said < done:
             self._write(progress_line(description, done, total, time.monotonic() - started))
 
     def _write(self, line: str) -> None:

@@ -38,7 +38,7 @@ def test_a_log_gets_plain_lines():
     lines = log.getvalue().splitlines()
     assert lines[0].startswith("Reading: 25% (1/4, ")
     assert lines[1].startswith("Reading: 100% (4/4, ")
-    assert len(lines) == 3  # and the last one at the end of the step
+    assert len(lines) == 2  # the end is said once
     assert "\x1b" not in log.getvalue()
 
 
