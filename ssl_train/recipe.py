@@ -116,13 +116,24 @@ class AugmentSettings(Section):
 class MethodSettings(Section):
     """The training method, its confidence threshold in [0, 1] and the weight of its unlabelled loss.
 
+    ``gamma`` is MarginMatch's least average pseudo-margin, in logits; ``heads`` how many MultiMatch has, which adapts
+    its thresholds and reads neither ``threshold`` nor ``gamma``.
     ``vote_trust`` is the factor of the network's own log odds beside those of a vote, where ``data.votes`` has one.
     """
 
-    name: Literal["supervised", "fixmatch"] = "fixmatch"
+    name: Literal["supervised", "fixmatch", "marginmatch", "multimatch"] = "fixmatch"
     threshold: float = Field(default=0.95, ge=0, le=1)
+    gamma: float = 0.0
+    heads: int = Field(default=3, ge=3, le=15)
     lambda_u: float = Field(default=1.0, ge=0)
     vote_trust: float = Field(default=0.5, ge=0)
+
+    @field_validator("heads")
+    @classmethod
+    def _is_odd(cls, heads: int) -> int:
+        if heads % 2 == 0:
+            raise ValueError("must be odd, as 3 (the published number) is")
+        return heads
 
 
 class TrainingSettings(Section):

@@ -98,7 +98,7 @@ class _Job:
         """Train a fresh classifier; ``name`` tells its checkpoint from those of the other parts."""
         recipe = self.recipe
         torch.manual_seed(recipe.seed)
-        method = make_method(recipe.method)
+        method = make_method(recipe.method, len(self.texts.pool))
         classifier = SafetyClassifier.from_encoder(
             recipe.encoder, recipe.task, window=recipe.training.max_length, heads=method.heads if method else 1
         )
@@ -182,7 +182,7 @@ class _Job:
 def _rewrites(
     recipe: Recipe, texts: TrainingTexts, base: Path | None, progress: Progress
 ) -> tuple[Rewrites, dict[str, int]]:
-    if make_method(recipe.method) is None:
+    if recipe.method.name == "supervised":
         return {}, {}
     found = collect_rewrites(
         texts.pool, recipe.task, recipe.augment, recorded=texts.recorded, base=base, progress=progress

@@ -3,12 +3,32 @@
 from ..recipe import MethodSettings
 from .base import Method, PseudoLabels, consistency_loss, supervised_loss
 from .fixmatch import FixMatch
+from .marginmatch import MarginMatch
+from .multimatch import MultiMatch
 
-__all__ = ["FixMatch", "Method", "PseudoLabels", "consistency_loss", "make_method", "supervised_loss"]
+__all__ = [
+    "FixMatch",
+    "MarginMatch",
+    "Method",
+    "MultiMatch",
+    "PseudoLabels",
+    "consistency_loss",
+    "make_method",
+    "supervised_loss",
+]
 
 
-def make_method(settings: MethodSettings) -> Method | None:
-    """Make the method that a recipe names; None is supervised training, which has no unlabelled loss."""
-    if settings.name == "supervised":
-        return None
-    return FixMatch(settings.threshold)
+def make_method(settings: MethodSettings, pool_size: int) -> Method | None:
+    """Make the method that a recipe names, for a pool of so many texts.
+
+    None is supervised training, which has no unlabelled loss.
+    """
+    match settings.name:
+        case "supervised":
+            return None
+        case "fixmatch":
+            return FixMatch(settings.threshold)
+        case "marginmatch":
+            return MarginMatch(pool_size, settings.threshold, gamma=settings.gamma)
+        case "multimatch":
+            return MultiMatch(pool_size, heads=settings.heads)
