@@ -9,7 +9,15 @@ from typing import cast
 import torch
 from huggingface_hub.errors import LocalEntryNotFoundError
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedConfig
+from transformers import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    AutoConfig,
+    AutoModel,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from .errors import ModelError
@@ -82,10 +90,13 @@ def _require_whole(missing: set[str]) -> None:
 
 def _require_encoder(config: PreTrainedConfig) -> None:
     """Refuse decoders before their weights, which may be many gigabytes, are loaded."""
-    if type(config) not in AutoModelForSequenceClassification._model_mapping:
+    if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
         raise ModelError(f"{config.model_type} models do not classify text; choose an encoder such as BERT")
     with torch.device("meta"):
-        final_layer(AutoModelForSequenceClassification.from_config(config, trust_remote_code=False))
+        network = AutoModelForSequenceClassification.from_config(  # type: ignore[no-untyped-call]  # not annotated
+            config, trust_remote_code=False
+        )
+    final_layer(network)
 
 
 def _require_tokenizer(tokenizer: PreTrainedTokenizerBase, network: nn.Module) -> None:
@@ -101,8 +112,8 @@ def _require_tokenizer(tokenizer: PreTrainedTokenizerBase, network: nn.Module) -
         tokenizer.pad_token = tokenizer.sep_token or tokenizer.eos_token or tokenizer.cls_token or tokenizer.unk_token
     if tokenizer.pad_token_id is None:
         raise ModelError("its tokenizer has no padding token; set pad_token in its tokenizer_config.json")
-    embeddings = [module for module in network.modules() if isinstance(module, nn.Embedding)]
-    known = max(module.num_embeddings for module in embeddings)
+    encoder = cast(PreTrainedModel, network.bert if isinstance(network, MeanPooledBert) else network)
+    known = cast(nn.Embedding, encoder.get_input_embeddings()).num_embeddings
     if len(tokenizer) > known:
         raise ModelError(f"its tokenizer has {len(tokenizer)} tokens, its embeddings only {known}; they do not fit")
 

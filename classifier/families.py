@@ -1,4 +1,4 @@
-"""What differs between families of encoders: where the head is, whether there are segments, how long an input may be."""
+"""What differs between families of encoders: the head's place, segments or none, how long an input may be."""
 
 from typing import cast
 

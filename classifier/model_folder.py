@@ -20,6 +20,7 @@ from .tasks import LABELS, Task
 
 SETTINGS_FILE = "railmatch.json"
 _FORMAT = 1
+"""Number of the newest form of railmatch.json that is understood."""
 
 
 class ModelSettings(BaseModel):
@@ -32,7 +33,7 @@ class ModelSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    format: Literal[1] = _FORMAT
+    format: Literal[1] = 1
     task: Task
     window: int = Field(ge=1)
     pooling: Literal["mean", "native"]
@@ -154,5 +155,4 @@ def ordinary_form(network: nn.Module) -> PreTrainedModel:
     config.label2id = {label: index for index, label in enumerate(LABELS)}
     # else an encoder once trained for many labels at a time makes other tools take the sigmoid of each logit
     config.problem_type = "single_label_classification"
-    ordinary.num_labels = len(LABELS)
     return ordinary

@@ -64,7 +64,7 @@ class MeanPooledBert(nn.Module):
         for target, source in zip(layers, self.bert.encoder.layer, strict=False):
             target.load_state_dict(source.state_dict())
         with torch.no_grad():
-            _write_mean(cast(BertLayer, layers[-1]), ordinary.bert.pooler.dense)
+            _write_mean(cast(BertLayer, layers[-1]), _pooler(ordinary))
             ordinary.classifier.weight.copy_(self.classifier.weight / _SLOPE)
             ordinary.classifier.bias.copy_(self.classifier.bias)
         ordinary.train(False)
@@ -95,6 +95,10 @@ class MeanPooledBert(nn.Module):
         return network
 
 
+def _pooler(ordinary: BertForSequenceClassification) -> nn.Linear:
+    return cast(nn.Linear, ordinary.get_submodule("bert.pooler.dense"))
+
+
 def _write_mean(layer: BertLayer, pooler: nn.Linear) -> None:
     """Make a BERT layer and the pooler compute the layer-normalised mean of the unmasked tokens, times ``_SLOPE``."""
     for linear in (module for module in layer.modules() if isinstance(module, nn.Linear)):
@@ -112,7 +116,7 @@ def _write_mean(layer: BertLayer, pooler: nn.Linear) -> None:
 
 def _computes_mean(ordinary: BertForSequenceClassification) -> bool:
     """Say whether the last layer and the pooler are as ``_write_mean`` leaves them."""
-    layer, pooler = ordinary.bert.encoder.layer[-1], ordinary.bert.pooler.dense
+    layer, pooler = ordinary.bert.encoder.layer[-1], _pooler(ordinary)
     written_layer, written_pooler = copy.deepcopy(layer), copy.deepcopy(pooler)
     with torch.no_grad():
         _write_mean(cast(BertLayer, written_layer), written_pooler)
