@@ -60,7 +60,8 @@ def _train(method: str, folder: Path, overrides: Sequence[str], progress: Progre
     result = train(recipe, folder, base=QUICKSTART.parent, progress=progress)
     if result.evaluation is None:
         raise DataError(f"{QUICKSTART}: data.test is missing, so there is nothing to compare the methods on")
-    return Outcome(method, result.evaluation, time.perf_counter() - started)
+    votes = " + votes" if method != "supervised" and recipe.data.votes else ""
+    return Outcome(method + votes, result.evaluation, time.perf_counter() - started)
 
 
 def comparison_table(outcomes: Sequence[Outcome]) -> str:

@@ -47,8 +47,8 @@ def test_demo_trains_writes_and_guards(overrides: list[str], tmp_path: Path):
         assert SafetyClassifier.load(folder, device="cpu").task == task
         evaluation = evaluate(folder, str(QUICKSTART.parent / "starter" / f"{task}_test.jsonl"), device="cpu")
         # the row shows the figures of the very model that was kept
-        figures = f"fixmatch    {evaluation.f1:.3f}  {evaluation.auprc:.3f}  {evaluation.recall_at_fpr['0.01']:.3f}"
-        assert figures in text
+        figures = [evaluation.f1_at_half, evaluation.auprc, *evaluation.recall_at_fpr.values()]
+        assert re.search(r"^fixmatch \+ votes +" + " +".join(f"{figure:.3f}" for figure in figures), text, re.MULTILINE)
     assert len(re.findall(r"^supervised  ", text, re.MULTILINE)) == 2
     assert {path.name for path in tmp_path.iterdir()} == {"out"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"models", "guardrails"}
@@ -60,11 +60,11 @@ def test_demo_trains_writes_and_guards(overrides: list[str], tmp_path: Path):
 
 def test_comparison_shows_both_methods(overrides: list[str], tmp_path: Path):
     outcomes = compare("response", tmp_path / "models", overrides=overrides)
-    assert [outcome.method for outcome in outcomes] == ["supervised", "fixmatch"]
+    assert [outcome.method for outcome in outcomes] == ["supervised", "fixmatch + votes"]
     assert {path.name for path in (tmp_path / "models").iterdir()} == {"response"}
     lines = comparison_table([Outcome("supervised", outcomes[0].evaluation, 41.6)]).splitlines()
     assert lines[0].split("  ")[0] == "method"
-    assert lines[1].startswith(f"supervised  {outcomes[0].evaluation.f1:.3f}  {outcomes[0].evaluation.auprc:.3f}  ")
+    assert lines[1].startswith(f"supervised  {outcomes[0].evaluation.f1_at_half:.3f}  {outcomes[0].evaluation.auprc:.3f}  ")
     assert lines[1].endswith("  42")
 
 
