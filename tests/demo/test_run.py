@@ -64,7 +64,8 @@ def test_comparison_shows_both_methods(overrides: list[str], tmp_path: Path):
     assert {path.name for path in (tmp_path / "models").iterdir()} == {"response"}
     lines = comparison_table([Outcome("supervised", outcomes[0].evaluation, 41.6)]).splitlines()
     assert lines[0].split("  ")[0] == "method"
-    assert lines[1].startswith(f"supervised  {outcomes[0].evaluation.f1_at_half:.3f}  {outcomes[0].evaluation.auprc:.3f}  ")
+    figures = [f"{figure:.3f}" for figure in (outcomes[0].evaluation.f1_at_half, outcomes[0].evaluation.auprc)]
+    assert lines[1].split()[:3] == ["supervised", *figures]
     assert lines[1].endswith("  42")
 
 
