@@ -6,10 +6,12 @@ rate); frozen, it need not be run again at every visit of a text, neither forwar
 
 import copy
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from transformers import BertModel, PreTrainedModel
+from transformers.models.bert.modeling_bert import BertEmbeddings
 
 from ..classifier.batches import collate
 from ..classifier.inputs import Window
@@ -39,8 +41,9 @@ class FrozenLayers:
         self._lower = BertModel(config, add_pooling_layer=False)
         self._lower.embeddings = bert.embeddings
         self._lower.encoder.layer = nn.ModuleList(bert.encoder.layer[:layers])
-        self._lower.requires_grad_(False).eval()
-        bert.embeddings = _Given()
+        self._lower.requires_grad_(False)
+        self._lower.train(False)
+        bert.embeddings = cast(BertEmbeddings, _Given())
         bert.encoder.layer = nn.ModuleList(bert.encoder.layer[layers:])
         self._states: dict[int, Tensor] = {}
         self._room = CACHE_BYTES
@@ -106,7 +109,7 @@ def set_dropout(network: nn.Module, share: float | None) -> None:
         if isinstance(module, nn.Dropout):
             module.p = share
         elif isinstance(getattr(module, "dropout_prob", None), float):
-            module.dropout_prob = share
+            setattr(module, "dropout_prob", share)  # noqa: B010 - the module's type does not know this attribute
 
 
 def set_attention(network: nn.Module, implementation: str) -> None:
@@ -115,6 +118,7 @@ def set_attention(network: nn.Module, implementation: str) -> None:
     On a CPU the backward pass of PyTorch's fused attention takes longer than plain matrix products.
     """
     encoder = network.bert if isinstance(network, MeanPooledBert) else network
-    if isinstance(encoder, PreTrainedModel) and encoder.config._attn_implementation in {"eager", "sdpa"}:
-        if implementation == "eager" or encoder._supports_sdpa:
-            encoder.set_attn_implementation(implementation)
+    if not isinstance(encoder, PreTrainedModel) or encoder.config._attn_implementation not in {"eager", "sdpa"}:
+        return
+    if implementation == "eager" or encoder._supports_sdpa:
+        encoder.set_attn_implementation(implementation)

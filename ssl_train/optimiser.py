@@ -11,11 +11,11 @@ from .recipe import TrainingSettings
 
 
 def make_optimiser(network: nn.Module, settings: TrainingSettings) -> tuple[AdamW, LambdaLR]:
-    """Make AdamW and its schedule: each layer below the top learns ``layer_decay`` times slower than the one above.
+    """Make AdamW and its schedule: each layer learns ``layer_decay`` times as fast as what lies above it.
 
-    The head learns at ``head_learning_rate``. Biases and normalisation weights are not decayed, and weights that need
-    no gradient are left alone. The rate follows cos(7 pi k / 16 K) after a linear
-    warm-up, as in FixMatch (arXiv:2001.07685).
+    The head learns at ``head_learning_rate``; the top layer ``layer_decay`` times as fast as ``learning_rate``, as in
+    the code of USB (arXiv:2208.07204), and so on down to the embeddings. Biases and normalisation weights are not
+    decayed, and weights that need no gradient are left alone. The rate follows ``schedule``.
     """
     depth = 1 + max((depth_of(name) for name, _ in network.named_parameters()), default=0)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -34,7 +34,10 @@ def make_optimiser(network: nn.Module, settings: TrainingSettings) -> tuple[Adam
 
 
 def schedule(step: int, settings: TrainingSettings) -> float:
-    """Give the factor of the learning rate at a step, from 0: a linear warm-up, then seven sixteenths of a cosine."""
+    """Give the factor of the learning rate at a step, from 0: a linear warm-up, then cos(7 pi k / 16 K).
+
+    The cosine is that of FixMatch (arXiv:2001.07685) over the K steps after the warm-up: it ends at 0.195.
+    """
     if step < settings.warmup_steps:
         return (step + 1) / settings.warmup_steps
     done = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
@@ -48,8 +51,8 @@ def depth_of(name: str) -> int:
 
 
 def _learning_rate(name: str, depth: int, settings: TrainingSettings) -> float:
-    if re.match(r"(classifier|pooler|head|score)\b", name) or ".pooler." in name:
+    if re.match(r"(pre_classifier|classifier|pooler|head|score)\b", name) or ".pooler." in name:
         return settings.head_learning_rate or settings.learning_rate
-    if ".embeddings." in f".{name}" or depth_of(name) > 0:
+    if "embeddings." in name or depth_of(name) > 0:  # DeBERTa's rel_embeddings serve every layer, the lowest too
         return settings.learning_rate * settings.layer_decay ** (depth - depth_of(name))
     return settings.learning_rate

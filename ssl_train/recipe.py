@@ -139,11 +139,12 @@ class MethodSettings(Section):
 class TrainingSettings(Section):
     """The loop.
 
-    Batches are examples a step. ``learning_rate`` is that of the encoder's top layer, ``layer_decay`` its factor for
-    each layer below, ``head_learning_rate`` that of the head (``learning_rate`` when left out). ``average`` is the
-    decay of the averaged weights, which judge the weak views and become the model; 0 averages nothing.
-    ``frozen_layers`` is how many of the lowest layers keep their weights, and with them the embeddings; null trains
-    all. A ``dropout`` of null is the encoder's own. ``pseudo_labels_from`` is the step at which the unlabelled loss begins. ``max_length`` is the window in tokens.
+    Batches are examples a step. ``learning_rate`` is that of what stands above the encoder's layers; each layer, the
+    top one too, learns ``layer_decay`` times as fast as what lies above it. ``head_learning_rate`` is that of the head
+    (``learning_rate`` when left out). ``average`` is the decay of the averaged weights, which judge the weak views and
+    become the model; 0 averages nothing. ``frozen_layers`` is how many of the lowest layers keep their weights, and
+    with them the embeddings; null trains all. A ``dropout`` of null is the encoder's own. ``pseudo_labels_from`` is the
+    step at which the unlabelled loss begins. ``max_length`` is the window in tokens.
     """
 
     steps: int = Field(default=1300, ge=1)

@@ -1,36 +1,31 @@
 """From a recipe to a model folder: data, rewrites, training, threshold, and only then the test examples."""
 
-import hashlib
 import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from accelerate import PartialState
 
 from ..classifier.calibration import ThresholdReport, fit_temperature, margins, require_support, threshold_at_fpr
 from ..classifier.metrics import Evaluation
-from ..classifier.model import SafetyClassifier, choose_device
+from ..classifier.model import SafetyClassifier
 from ..classifier.storage import write_text_atomically
 from .augment.rewrites import collect_rewrites
-from .checkpoint import Checkpoint
-from .data import Record, load_records
+from .data import load_records
 from .evaluation import evaluate_records
 from .folds import held_back_folds
+from .job import Job
 from .leakage import find_leaks
-from .methods import make_method
+from .preflight import require_own_ids, require_room, require_test
+from .processes import make_accelerator
 from .progress import Progress, silent
 from .recipe import Recipe
 from .rewriting import TrainingTexts, load_texts
-from .trainer import History, Trainer
-from .views import Rewrites, Views
-from .votes import VoteTeacher
+from .views import Rewrites
 
 REPORT_FILE = "training.json"
 _log = logging.getLogger(__name__)
@@ -49,7 +44,8 @@ def train(recipe: Recipe, out: Path, *, base: Path | None = None, progress: Prog
     """Train the classifier that a recipe describes and save it as the folder ``out``.
 
     A run that was stopped goes on from its last checkpoint, which lies beside ``out`` until the run is over. The test
-    examples are read after training; copies of training texts among them are counted in the report.
+    examples are read after training; copies of training texts among them are counted in the report, which is
+    ``training.json`` in the model folder. Of several processes only the first asks the endpoint and writes.
 
     Args:
         recipe: what to train.
@@ -59,124 +55,43 @@ def train(recipe: Recipe, out: Path, *, base: Path | None = None, progress: Prog
 
     Raises:
         DataError: the data cannot be used. EndpointError: rewrites are missing and the endpoint cannot be used.
-        SettingsError: the labels cannot support the target false-positive rate.
-        ModelError: the encoder or the device cannot be used. OSError: a file cannot be written.
+        SettingsError: the labels cannot support the folds or the target false-positive rate, or ``out`` holds
+            something else than a model.
+        ModelError: the encoder or the device cannot be used, or the training diverged.
+        OSError: a file cannot be written; an older model is then as it was.
     """
     started = time.perf_counter()
-    choose_device(recipe.training.device)
+    accelerator = make_accelerator(recipe.training.device)
+    progress = progress if accelerator.is_main_process else silent
+    require_room(out)
+    require_test(recipe, base)
     texts = load_texts(recipe, base)
-    folds = recipe.calibration.folds
+    require_own_ids(texts)
+    folds = held_back_folds(texts.labelled, recipe.calibration.folds, recipe.seed)
     if folds:
         require_support(sum(record.label == 0 for record in texts.labelled), recipe.calibration.target_fpr)
-    rewrites, counts = _rewrites(recipe, texts, base, progress)
-    job = _Job(recipe, texts, rewrites, out)
-    with progress(f"training on {recipe.task}s", recipe.training.steps * (folds + 1)) as advance:
-        scores = job.held_back_scores(advance) if folds else None
-        classifier, history = job.fit(texts.labelled, "final", advance)
-    report: dict[str, Any] = job.describe() | {"rewrites": counts, "history": history.state_dict()}
-    job.calibrate(classifier, scores, report)
+    with accelerator.main_process_first():
+        rewrites, counts = _rewrites(recipe, texts, base, progress)
+    work = out.parent / f".{out.name}.training"
+    job = Job(recipe, texts, rewrites, work, accelerator)
+    with progress(f"training on {recipe.task}s", recipe.training.steps * (len(folds) + 1)) as advance:
+        scores = job.held_back_scores(folds, advance) if folds else None
+        trainer = job.fit(texts.labelled, "final", advance)
+    classifier = trainer.classifier
+    report = _describe(recipe, texts) | {"rewrites": counts, "shortened": trainer.views.shortened}
+    report["history"] = trainer.history.as_dict()
+    _calibrate(classifier, scores, texts, report)
     report["seconds"] = round(time.perf_counter() - started, 1)
-    job.save(classifier, report)
+    if accelerator.is_main_process:
+        classifier.save(out)
+        _write_report(out, report)
+        shutil.rmtree(work, ignore_errors=True)
+    classifier.to(recipe.training.device)  # after saving, since on a GPU this rounds the weights to bfloat16
     evaluation = _test(recipe, classifier, texts, report, base, progress)
+    if evaluation is not None and accelerator.is_main_process:
+        _write_report(out, report)
+    accelerator.wait_for_everyone()
     return TrainingResult(classifier, evaluation, report)
-
-
-class _Job:
-    """One recipe with its texts: trains on all labels or on a part of them."""
-
-    def __init__(self, recipe: Recipe, texts: TrainingTexts, rewrites: Rewrites, out: Path) -> None:
-        self.recipe = recipe
-        self.texts = texts
-        self.rewrites = rewrites
-        self.out = out
-        self.work = out.parent / f".{out.name}.training"
-        self.fingerprint = _fingerprint(recipe, texts, rewrites)
-
-    def fit(
-        self, labelled: Sequence[Record], name: str, advance: Callable[[int], None]
-    ) -> tuple[SafetyClassifier, History]:
-        """Train a fresh classifier; ``name`` tells its checkpoint from those of the other parts."""
-        recipe = self.recipe
-        torch.manual_seed(recipe.seed)
-        method = make_method(recipe.method, len(self.texts.pool))
-        classifier = SafetyClassifier.from_encoder(
-            recipe.encoder, recipe.task, window=recipe.training.max_length, heads=method.heads if method else 1
-        )
-        trainer = Trainer(
-            classifier,
-            Views.of(classifier.encode, labelled, self.texts.pool if method else (), self.rewrites),
-            method,
-            recipe.training,
-            lambda_u=recipe.method.lambda_u,
-            votes=self._votes(labelled) if method else None,
-            seed=recipe.seed,
-        )
-        history = trainer.fit(checkpoint=Checkpoint(self.work / f"{name}.pt", self.fingerprint), advance=advance)
-        return classifier.to(recipe.training.device), history
-
-    def _votes(self, labelled: Sequence[Record]) -> VoteTeacher | None:
-        """Let the labelled records of this training, and no others, say what the votes are worth."""
-        if not self.texts.votes:
-            return None
-        return VoteTeacher.of(self.texts.votes, labelled, self.texts.pool, trust=self.recipe.method.vote_trust)
-
-    def held_back_scores(self, advance: Callable[[int], None]) -> np.ndarray:
-        """Score every labelled example by a classifier that was trained without it."""
-        labelled = self.texts.labelled
-        scores = np.zeros(len(labelled))
-        for number, held_back in enumerate(held_back_folds(labelled, self.recipe.calibration.folds, self.recipe.seed)):
-            scores[held_back] = self._fold(number, held_back, advance)
-        return scores
-
-    def _fold(self, number: int, held_back: list[int], advance: Callable[[int], None]) -> np.ndarray:
-        """Score one fold, or read its scores where an interrupted run had come to its end."""
-        file = self.work / f"fold-{number}.json"
-        if file.is_file() and (saved := json.loads(file.read_text(encoding="utf-8")))["run"] == self.fingerprint:
-            advance(self.recipe.training.steps)
-            return np.array(saved["scores"])
-        held = set(held_back)
-        rest = [record for position, record in enumerate(self.texts.labelled) if position not in held]
-        classifier, _ = self.fit(rest, f"fold-{number}", advance)
-        scores = classifier.predict_proba([self.texts.labelled[position].exchange for position in held_back])
-        write_text_atomically(file, json.dumps({"run": self.fingerprint, "scores": scores.tolist()}))
-        return scores
-
-    def calibrate(self, classifier: SafetyClassifier, scores: np.ndarray | None, report: dict[str, Any]) -> None:
-        """Give the classifier its temperature and threshold, from held-back scores only."""
-        found: ThresholdReport | None = None
-        temperature = 1.0
-        if scores is not None:
-            truth = [record.label for record in self.texts.labelled]
-            held_back = margins(scores)
-            temperature = fit_temperature(held_back, truth)
-            found = threshold_at_fpr(
-                1 / (1 + np.exp(-held_back / temperature)), truth, target_fpr=self.recipe.calibration.target_fpr
-            )
-        report["calibration"] = found.as_dict() | {"temperature": temperature} if found else None
-        summary = {name: report[name] for name in ("method", "encoder", "labels", "pool", "seed", "steps")}
-        classifier.calibrated(temperature, found, summary)
-
-    def describe(self) -> dict[str, Any]:
-        """Name what went in."""
-        recipe = self.recipe
-        return {
-            "task": recipe.task,
-            "method": recipe.method.name,
-            "encoder": recipe.encoder,
-            "labels": len(self.texts.labelled),
-            "pool": len(self.texts.pool),
-            "seed": recipe.seed,
-            "steps": recipe.training.steps,
-            "recipe": recipe.model_dump(mode="json"),
-        }
-
-    def save(self, classifier: SafetyClassifier, report: dict[str, Any]) -> None:
-        """Write the model folder with the report in it, and remove what an interrupted run would need."""
-        if PartialState().is_main_process:
-            classifier.save(self.out)
-            write_text_atomically(self.out / REPORT_FILE, json.dumps(report, indent=2) + "\n")
-            shutil.rmtree(self.work, ignore_errors=True)
-        PartialState().wait_for_everyone()
 
 
 def _rewrites(
@@ -210,14 +125,37 @@ def _test(
     return evaluation
 
 
-def _fingerprint(recipe: Recipe, texts: TrainingTexts, rewrites: Rewrites) -> str:
-    """Hash everything that the weights depend on, so that a checkpoint of another run is never taken up."""
-    without = {"data": True, "augment": True, "training": {"checkpoint_every"}}
-    content = [
-        recipe.model_dump_json(exclude=without),
-        torch.__version__,
-        [(record.exchange, record.label) for record in texts.labelled],
-        [(record.exchange, rewrites.get(record.id)) for record in texts.pool],
-        sorted(texts.votes.items()),
-    ]
-    return hashlib.sha256(json.dumps(content, default=list).encode()).hexdigest()
+def _describe(recipe: Recipe, texts: TrainingTexts) -> dict[str, Any]:
+    """Name what went in."""
+    return {
+        "task": recipe.task,
+        "method": recipe.method.name,
+        "encoder": recipe.encoder,
+        "labels": len(texts.labelled),
+        "pool": len(texts.pool),
+        "seed": recipe.seed,
+        "steps": recipe.training.steps,
+        "recipe": recipe.model_dump(mode="json"),
+    }
+
+
+def _calibrate(
+    classifier: SafetyClassifier, scores: np.ndarray | None, texts: TrainingTexts, report: dict[str, Any]
+) -> None:
+    """Give the classifier its temperature and threshold, from held-back scores only; without any it keeps its own."""
+    found: ThresholdReport | None = None
+    temperature = 1.0
+    if scores is not None:
+        truth = np.array([record.label for record in texts.labelled])
+        held_back = margins(scores)
+        temperature = fit_temperature(held_back, truth)
+        target = report["recipe"]["calibration"]["target_fpr"]
+        found = threshold_at_fpr(1 / (1 + np.exp(-held_back / temperature)), truth, target_fpr=target)
+    report["calibration"] = found.as_dict() | {"temperature": temperature} if found else None
+    summary = {name: report[name] for name in ("method", "encoder", "labels", "pool", "seed", "steps")}
+    classifier.calibrated(temperature, found, summary)
+
+
+def _write_report(out: Path, report: dict[str, Any]) -> None:
+    """Write the report into the model folder, in place of an earlier one."""
+    write_text_atomically(out / REPORT_FILE, json.dumps(report, indent=2) + "\n")

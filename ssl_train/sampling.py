@@ -1,4 +1,4 @@
-"""Which examples a step sees: drawn from the seed and the step alone, so that a resumed run draws what it would have."""
+"""Which examples a step sees: drawn from the seed and the step alone, so that a resumed run draws the same."""
 
 import numpy as np
 
@@ -7,14 +7,23 @@ class EpochSampler:
     """Deals ``size`` examples in seeded random order, ``batch`` a step, each once an epoch."""
 
     def __init__(self, size: int, batch: int, seed: int, stream: int) -> None:
-        """Take the number of examples, the examples a step, the run's seed, and a number that tells samplers apart."""
+        """Take the number of examples, the examples a step, the run's seed, and a number that tells samplers apart.
+
+        Raises:
+            ValueError: there are no examples, or none a step.
+        """
+        if size < 1 or batch < 1:
+            raise ValueError(f"cannot deal {size} examples, {batch} a step: both must be at least 1")
         self._size = size
         self._batch = batch
         self._key = (seed, stream)
         self._orders: dict[int, np.ndarray] = {}
 
     def __call__(self, step: int) -> list[int]:
-        """Give the positions that a step sees; at the end of an epoch the next one fills the batch."""
+        """Give the positions that a step sees; at the end of an epoch the next one fills the batch.
+
+        A batch larger than the examples holds some of them more than once.
+        """
         start = step * self._batch
         return [self._at(position) for position in range(start, start + self._batch)]
 
@@ -25,6 +34,7 @@ class EpochSampler:
     def _at(self, position: int) -> int:
         epoch, offset = divmod(position, self._size)
         if epoch not in self._orders:
+            # a step looks forwards only, so the order before is the only one kept
             self._orders = {key: value for key, value in self._orders.items() if key == epoch - 1}
             self._orders[epoch] = np.random.default_rng((*self._key, epoch)).permutation(self._size)
         return int(self._orders[epoch][offset])

@@ -4,93 +4,64 @@ What a step does, in order: draw examples; judge the weak views without gradient
 one); ask the method for weighted targets; run labelled texts and the strong views that count through the network in
 batches of like lengths, adding up gradients; one optimiser step.
 
-It runs on accelerate: on several GPUs or machines every process takes its share of each batch.
+It runs on accelerate. On several GPUs or machines every process runs its share of each batch; the weak views' logits
+are put together, so that a method sees the whole batch and keeps the same state everywhere.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
-from typing import Any
+import math
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
-from accelerate import Accelerator
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..classifier.batches import batches_of_like_length, collate
+from ..classifier.errors import ModelError
 from ..classifier.inputs import Window
-from ..classifier.model import SafetyClassifier, run_network
+from ..classifier.model import SafetyClassifier
+from ..classifier.pooling import MeanPooledBert
 from .checkpoint import Checkpoint
-from .frozen import freeze_lower, set_dropout
+from .frozen import freeze_lower, set_attention, set_dropout
+from .history import History
 from .methods import Method, PseudoLabels, consistency_loss, supervised_loss
 from .optimiser import make_optimiser
+from .passes import Passes, use_bf16
+from .processes import make_accelerator, require_shares, share
 from .recipe import TrainingSettings
 from .sampling import EpochSampler
 from .views import Views
 from .votes import VoteTeacher
 
-CPU_BATCH_TOKENS = 2048
-GPU_BATCH_TOKENS = 65536
-"""Most tokens, padding included, of one forward pass: small on a CPU, whose caches are small."""
-
-HISTORY_BLOCK = 20
-"""Steps over which the history averages."""
-
 Observe = Callable[[int, Tensor, PseudoLabels], None]
 """Called with the step, the positions in the pool and their pseudo-labels: for measuring, never for training."""
 
 
-@dataclass(slots=True)
-class History:
-    """The losses (nats an example) and the share of pool texts kept, averaged over each block of steps."""
-
-    step: list[int] = field(default_factory=list)
-    supervised: list[float] = field(default_factory=list)
-    unsupervised: list[float] = field(default_factory=list)
-    kept: list[float] = field(default_factory=list)
-
-    def append(self, step: int, supervised: float, unsupervised: float, kept: float) -> None:
-        """Add the means of one block of steps."""
-        self.step.append(step)
-        self.supervised.append(supervised)
-        self.unsupervised.append(unsupervised)
-        self.kept.append(kept)
-
-    def state_dict(self) -> dict[str, list[float]]:
-        """Give all columns, for a checkpoint or a report."""
-        return asdict(self)
-
-    def load_state_dict(self, state: dict[str, list[Any]]) -> None:
-        """Take all columns back."""
-        for name, values in state.items():
-            setattr(self, name, list(values))
-
-
-
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    """The pseudo-labels of the texts that count, and how many texts were judged to find them."""
+class StrongViews:
+    """The strong views that count in a step and fall to this process, with their targets.
 
+    judged: how many weak views all processes judged, 0 where the step has no unlabelled loss.
+    kept: the share of those that count, in [0, 1].
+    """
+
+    windows: list[Window]
     pseudo: PseudoLabels | None
     judged: int
+    kept: float
 
-    @classmethod
-    def nothing(cls) -> "_Kept":
-        """Stand for a step without an unlabelled loss."""
-        return cls(None, 0)
-
-    @property
-    def share(self) -> float:
-        """Give the share of the judged texts that count, in [0, 1]."""
-        return len(self.pseudo.weights) / self.judged if self.pseudo and self.judged else 0.0
-
-    def loss(self, strong: Tensor, rows: Tensor) -> Tensor:
-        """Give the part of the unlabelled loss (mean over the judged texts) that belongs to some of the strong views."""
+    def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """Give the part of the unlabelled loss (mean over all judged texts) that belongs to some of the views."""
         if self.pseudo is None or not len(rows):
-            return strong.sum() * 0.0
+            return logits.sum() * 0.0
         part = PseudoLabels(self.pseudo.targets[rows], self.pseudo.weights[rows])
-        return consistency_loss(strong, part) / self.judged
+        return consistency_loss(logits, part) / self.judged
+
+
+NO_STRONG_VIEWS = StrongViews([], None, judged=0, kept=0.0)
 
 
 class Trainer:
@@ -108,8 +79,13 @@ class Trainer:
         seed: int = 0,
         observe: Observe | None = None,
     ) -> None:
-        """Prepare a run; ``method`` None is supervised training."""
-        self.accelerator = Accelerator(cpu=settings.device == "cpu")
+        """Prepare a run; ``method`` None is supervised training.
+
+        Raises:
+            ModelError: the device is not there. SettingsError: more processes than examples a step.
+        """
+        self.accelerator = make_accelerator(settings.device)
+        require_shares(settings, self.accelerator.num_processes)
         torch.manual_seed(seed)
         self.classifier = classifier
         self.views = views
@@ -120,19 +96,31 @@ class Trainer:
         self.seed = seed
         self.observe = observe
         self.history = History()
-        self._block: list[tuple[float, float, float]] = []
-        network = classifier.network.float()
+        network = classifier.network.to(self.accelerator.device, torch.float32)
         set_dropout(network, settings.dropout)
-        self._frozen = freeze_lower(network, settings.frozen_layers)
+        frozen = freeze_lower(network, settings.frozen_layers)
+        if self.accelerator.device.type == "cpu":
+            set_attention(network, "eager")
         optimiser, self.scheduler = make_optimiser(network, settings)
         self.network, self.optimiser = self.accelerator.prepare(network, optimiser)
         self.averaged = _averaged(self.accelerator.unwrap_model(self.network), settings.average)
+        self._frozen = frozen
+        self._passes = Passes(
+            self.accelerator.device,
+            pad=classifier.tokenizer.pad_token_id or 0,
+            heads=method.heads if method else 1,
+            bf16=use_bf16(settings.precision, self.accelerator.device),
+            frozen=frozen,
+        )
         self._labelled = EpochSampler(len(views.labelled), settings.labelled_batch, seed, stream=0)
-        self._pool = EpochSampler(max(1, len(views.weak)), settings.unlabelled_batch, seed, stream=1)
-        self._bf16 = use_bf16(settings.precision, self.accelerator.device)
+        self._pool = EpochSampler(len(views.weak), settings.unlabelled_batch, seed, stream=1) if method else None
 
     def fit(self, *, checkpoint: Checkpoint | None = None, advance: Callable[[int], None] | None = None) -> History:
-        """Train from the last checkpoint, or from the beginning, to the last step; the classifier holds the result."""
+        """Train from the last checkpoint, or from the beginning, to the last step; the classifier holds the result.
+
+        Raises:
+            ModelError: the training diverged. OSError: a checkpoint cannot be written.
+        """
         first = checkpoint.restore(self._state()) if checkpoint else 0
         if first and advance:
             advance(first)
@@ -140,50 +128,60 @@ class Trainer:
             self._step(step)
             if advance:
                 advance(1)
-            done = step + 1
-            if checkpoint and done % self.settings.checkpoint_every == 0 and done < self.settings.steps:
-                checkpoint.save(self._state(), done)
+            if checkpoint:
+                self._save(checkpoint, step + 1)
+        self.history.close(self.settings.steps)
         trained = self.averaged.module if self.averaged else self.accelerator.unwrap_model(self.network)
         if self._frozen:
-            self._frozen.put_back(trained)
+            self._frozen.put_back(cast(MeanPooledBert, trained))
+        set_attention(trained, "sdpa")
         self.classifier.network = trained.eval()
         return self.history
 
+    def _save(self, checkpoint: Checkpoint, done: int) -> None:
+        """Keep the state every so many steps, but not after the last one, which ends in a model."""
+        due = done % self.settings.checkpoint_every == 0 and done < self.settings.steps
+        if due and self.accelerator.is_main_process:
+            checkpoint.save(self._state(), done)
+
     def _step(self, step: int) -> None:
-        """Do one optimiser step; the mean losses of the step join the history."""
+        """Do one optimiser step; its losses join the history."""
         torch.manual_seed(_step_seed(self.seed, step, self.accelerator.process_index))
-        labelled = self._share(self._labelled(step))
-        windows = [self.views.labelled[index] for index in labelled]
+        labelled = share(self._labelled(step), self.accelerator)
+        windows = [self.views.labelled[position] for position in labelled]
         labels = self.views.labels[labelled].to(self.accelerator.device)
-        pseudo, strong = self._pseudo_labels(step)
-        losses = self._accumulate(windows + strong, labels, pseudo)
-        self.accelerator.clip_grad_norm_(self.network.parameters(), self.settings.clip_norm)
+        strong = self._strong_views(step)
+        supervised, unsupervised = self._accumulate(windows, labels, strong)
+        norm = self.accelerator.clip_grad_norm_(self.network.parameters(), self.settings.clip_norm)
+        self._require_number(step, float(norm))
         self.optimiser.step()
         self.scheduler.step()
         self.optimiser.zero_grad(set_to_none=True)
         if self.averaged:
             self.averaged.update_parameters(self.accelerator.unwrap_model(self.network))
-        self._record(step, *losses)
+        self.history.add(step, supervised, unsupervised, strong.kept)
 
-    def _pseudo_labels(self, step: int) -> tuple[_Kept, list[Window]]:
-        """Judge this step's weak views; return the targets that count, and the strong views that they are for."""
+    def _strong_views(self, step: int) -> StrongViews:
+        """Judge this step's weak views and draw a strong view for each that the method wants to count."""
         begin = self.settings.pseudo_labels_from
-        if self.method is None or step < begin:
-            return _Kept.nothing(), []
-        index = self._share(self._pool(step - begin))
-        weak = self._judge([self.views.weak[position] for position in index]).unflatten(-1, (self.method.heads, -1))
+        if self.method is None or self._pool is None or step < begin:
+            return NO_STRONG_VIEWS
+        index = self._pool(step - begin)
+        weak = self._judge(index)
         positions = torch.tensor(index)
         pseudo = self.method.pseudo_labels(weak, index=positions, epoch=self._pool.epoch(step - begin))
         if self.votes:
             pseudo = self.votes.teach(pseudo, weak, positions)
         if self.observe:
             self.observe(step, positions, pseudo)
-        counted = pseudo.weights.sum(dim=1).nonzero().flatten()
-        draw = np.random.default_rng((self.seed, 2, step, self.accelerator.process_index))
-        strong = [self._strong(index[row], draw) for row in counted.tolist()]
-        return _Kept(PseudoLabels(pseudo.targets[counted], pseudo.weights[counted]), len(index)), strong
+        counted: list[int] = pseudo.weights.sum(dim=1).nonzero().flatten().tolist()
+        draw = np.random.default_rng((self.seed, 2, step, 0))
+        drawn = {row: self._strong_view(index[row], draw) for row in counted}
+        rows = share(counted, self.accelerator)
+        mine = PseudoLabels(pseudo.targets[rows], pseudo.weights[rows])
+        return StrongViews([drawn[row] for row in rows], mine, len(index), len(counted) / len(index))
 
-    def _strong(self, position: int, draw: np.random.Generator) -> Window:
+    def _strong_view(self, position: int, draw: np.random.Generator) -> Window:
         """Draw one of a pool text's rewrites; a text without any is its own strong view, under dropout.
 
         A text with a vote is drawn as often as each of its rewrites: what the vote says of it is news to the network.
@@ -193,60 +191,58 @@ class Trainer:
             views.append(self.views.weak[position])
         return views[int(draw.integers(len(views)))]
 
-    def _judge(self, windows: Sequence[Window]) -> Tensor:
-        """Compute logits of shape (windows, heads x 2) without gradient or dropout, in float32."""
+    def _judge(self, index: list[int]) -> Tensor:
+        """Judge the weak views at some positions of the pool, each process its share; all get all logits."""
         network = self.averaged.module if self.averaged else self.accelerator.unwrap_model(self.network)
-        network.eval()
-        logits: list[Tensor] = []
-        order: list[int] = []
-        with torch.no_grad(), self._autocast():
-            for indices in self._batches(windows):
-                logits.append(self._logits(network, [windows[row] for row in indices]))
-                order += indices
-        return torch.cat(logits)[torch.tensor(order, device=logits[0].device).argsort()]
+        mine = [self.views.weak[position] for position in share(index, self.accelerator)]
+        logits = self._passes.judge(network, mine)
+        processes = self.accelerator.num_processes
+        if processes == 1:
+            return logits
+        most = -(-len(index) // processes)
+        padded = F.pad(logits, (0, 0, 0, 0, 0, most - len(mine)))
+        gathered: Tensor = self.accelerator.gather(padded)
+        # process p judged p, p + processes, p + 2 processes, ...; what was padded comes last
+        return gathered.reshape(processes, most, *logits.shape[1:]).transpose(0, 1).flatten(0, 1)[: len(index)]
 
-    def _accumulate(self, windows: Sequence[Window], labels: Tensor, kept: _Kept) -> tuple[float, float, float]:
-        """Add up the gradients of labelled windows (first) and strong windows (after them), in batches of like lengths."""
+    def _accumulate(self, labelled: Sequence[Window], labels: Tensor, strong: StrongViews) -> tuple[float, float]:
+        """Add up the gradients of labelled and strong views, in batches of like lengths; return the two losses.
+
+        Each is divided by the examples of all processes, times the processes, over whom gradients are averaged.
+        """
         self.network.train()
-        supervised = unsupervised = 0.0
-        batches = list(self._batches(windows))
-        with self._autocast():
+        windows = [*labelled, *strong.windows]
+        processes = self.accelerator.num_processes
+        losses = torch.zeros(2, device=self.accelerator.device)
+        batches = list(self._passes.batches(windows))
+        with self._passes.autocast():
             for number, rows in enumerate(batches):
                 last = number == len(batches) - 1
                 with nullcontext() if last else self.accelerator.no_sync(self.network):
-                    logits = self._logits(self.network, [windows[row] for row in rows]).unflatten(-1, (-1, 2))
+                    logits = self._passes.logits(self.network, [windows[row] for row in rows])
                     at = torch.tensor(rows, device=logits.device)
                     first, second = at < len(labels), at >= len(labels)
-                    loss_s = supervised_loss(logits[first], labels[at[first]]) / len(labels)
-                    loss_u = kept.loss(logits[second], at[second] - len(labels))
-                    self.accelerator.backward(loss_s + self.lambda_u * loss_u)
-                supervised += float(loss_s.detach())
-                unsupervised += float(loss_u.detach())
-        return supervised, unsupervised, kept.share
+                    loss_s = supervised_loss(logits[first], labels[at[first]]) / self.settings.labelled_batch
+                    loss_u = strong.loss(logits[second], at[second] - len(labels))
+                    self.accelerator.backward(processes * (loss_s + self.lambda_u * loss_u))
+                losses += torch.stack([loss_s.detach(), loss_u.detach()])
+        supervised, unsupervised = self.accelerator.reduce(losses, "sum").tolist()
+        return supervised, unsupervised
 
-    def _logits(self, network: nn.Module, windows: Sequence[Window]) -> Tensor:
-        pad = self.classifier.tokenizer.pad_token_id or 0
-        put_together = self._frozen.collate if self._frozen else collate
-        return run_network(network, put_together(windows, pad=pad, device=self.accelerator.device)).float()
+    def _require_number(self, step: int, norm: float) -> None:
+        """Stop before weights are damaged; the gradient is the same in all processes, so all stop.
 
-    def _batches(self, windows: Sequence[Window]) -> Iterator[list[int]]:
-        most = CPU_BATCH_TOKENS if self.accelerator.device.type == "cpu" else GPU_BATCH_TOKENS
-        return batches_of_like_length([len(window) for window in windows], most)
-
-    def _share(self, positions: list[int]) -> list[int]:
-        """Take this process's share of a batch; every process draws the same batch."""
-        return positions[self.accelerator.process_index :: self.accelerator.num_processes]
-
-    def _autocast(self) -> AbstractContextManager[object]:
-        return torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self._bf16)
-
-    def _record(self, step: int, supervised: float, unsupervised: float, kept: float) -> None:
-        self._block.append((supervised, unsupervised, kept))
-        if len(self._block) < HISTORY_BLOCK and step + 1 < self.settings.steps:
+        Raises:
+            ModelError: the gradient's norm is not a finite number.
+        """
+        if math.isfinite(norm):
             return
-        means = [sum(column) / len(self._block) for column in zip(*self._block, strict=True)]
-        self.history.append(step + 1, *means)
-        self._block = []
+        rate = self.settings.learning_rate
+        cure = ", or set training.precision to fp32" if self._passes.bf16 else ""
+        raise ModelError(
+            f"training diverged at step {step + 1} of {self.settings.steps}: the gradient is {norm}, and no model was "
+            f"saved; lower training.learning_rate (it is {rate:g}) or raise training.warmup_steps{cure}"
+        )
 
     def _state(self) -> dict[str, Any]:
         """Name everything a checkpoint holds."""
@@ -260,19 +256,12 @@ class Trainer:
         return state | {name: part for name, part in optional.items() if part is not None}
 
 
-def use_bf16(precision: str, device: torch.device) -> bool:
-    """Say whether to train in bfloat16: ``auto`` does where the hardware multiplies bfloat16 faster than float32."""
-    if precision != "auto":
-        return precision == "bf16"
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
-
-
 def _averaged(network: nn.Module, decay: float) -> AveragedModel | None:
     """Make the exponential average of the weights, unless ``decay`` is 0."""
-    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay > 0 else None
+    if decay == 0:
+        return None
+    average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # not annotated there
+    return AveragedModel(network, multi_avg_fn=average)
 
 
 def _step_seed(seed: int, step: int, process: int) -> int:

@@ -1,0 +1,109 @@
+"""The trainings of one recipe: one for each fold, and the last one on all labels."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from .. import __version__
+from ..classifier.model import SafetyClassifier
+from .checkpoint import Checkpoint, FoldScores
+from .data import Record
+from .methods import make_method
+from .progress import Advance
+from .recipe import Recipe
+from .rewriting import TrainingTexts
+from .trainer import Trainer
+from .views import Rewrites, Views
+from .votes import VoteTeacher
+
+
+class Job:
+    """Trains on all labels or on a part of them, and goes on where an earlier run of the same was stopped.
+
+    work: the folder with what an interrupted run needs.
+    """
+
+    def __init__(
+        self, recipe: Recipe, texts: TrainingTexts, rewrites: Rewrites, work: Path, accelerator: Accelerator
+    ) -> None:
+        """Take the recipe with its texts, their rewrites, a folder, and the accelerator of all its trainings."""
+        self.recipe = recipe
+        self.texts = texts
+        self.rewrites = rewrites
+        self.work = work
+        self.fingerprint = _fingerprint(recipe, texts, rewrites)
+        self.accelerator = accelerator
+
+    def fit(self, labelled: Sequence[Record], name: str, advance: Advance) -> Trainer:
+        """Train a fresh classifier; ``name`` tells its checkpoint from those of the other parts."""
+        recipe = self.recipe
+        torch.manual_seed(recipe.seed)
+        method = make_method(recipe.method, len(self.texts.pool))
+        classifier = SafetyClassifier.from_encoder(
+            recipe.encoder, recipe.task, window=recipe.training.max_length, heads=method.heads if method else 1
+        )
+        trainer = Trainer(
+            classifier,
+            Views.of(classifier.encode, labelled, self.texts.pool if method else (), self.rewrites),
+            method,
+            recipe.training,
+            lambda_u=recipe.method.lambda_u,
+            votes=self._votes(labelled) if method else None,
+            seed=recipe.seed,
+        )
+        trainer.fit(checkpoint=Checkpoint(self.work / f"{name}.pt", self.fingerprint), advance=advance)
+        return trainer
+
+    def _votes(self, labelled: Sequence[Record]) -> VoteTeacher | None:
+        """Let the labelled records of this training, and no others, say what the votes are worth."""
+        if not self.texts.votes:
+            return None
+        return VoteTeacher.of(self.texts.votes, labelled, self.texts.pool, trust=self.recipe.method.vote_trust)
+
+    def held_back_scores(self, folds: Sequence[list[int]], advance: Advance) -> np.ndarray:
+        """Score every labelled example by a classifier that was trained without it."""
+        scores = np.zeros(len(self.texts.labelled))
+        for number, held_back in enumerate(folds):
+            scores[held_back] = self._fold(f"fold-{number}", held_back, advance)
+        return scores
+
+    def _fold(self, name: str, held_back: list[int], advance: Advance) -> np.ndarray:
+        """Score one fold, or read its scores where an interrupted run had come to its end."""
+        file = FoldScores(self.work / f"{name}.json", self.fingerprint)
+        if (known := file.restore()) is not None:
+            advance(self.recipe.training.steps)
+            return known
+        held = set(held_back)
+        rest = [record for position, record in enumerate(self.texts.labelled) if position not in held]
+        classifier = self.fit(rest, name, advance).classifier.to(self.recipe.training.device)
+        scores = classifier.predict_proba([self.texts.labelled[position].exchange for position in held_back])
+        if self.accelerator.is_main_process:
+            file.save(scores)
+            Checkpoint(self.work / f"{name}.pt", self.fingerprint).remove()
+        return scores
+
+
+def _fingerprint(recipe: Recipe, texts: TrainingTexts, rewrites: Rewrites) -> str:
+    """Hash everything that the weights depend on, so that a checkpoint of another run is never taken up."""
+    settings = recipe.model_dump(mode="json", exclude={"data", "augment"})
+    del settings["training"]["checkpoint_every"], settings["calibration"]["target_fpr"]
+    content = [
+        settings,
+        _files(Path(recipe.encoder)),
+        (__version__, torch.__version__),
+        [(record.exchange, record.label) for record in texts.labelled],
+        [(record.exchange, rewrites.get(record.id)) for record in texts.pool],
+        sorted(texts.votes.items()),
+    ]
+    return hashlib.sha256(json.dumps(content, default=list).encode()).hexdigest()
+
+
+def _files(encoder: Path) -> list[tuple[str, int, int]]:
+    """Name the files of an encoder's folder with size and time, which tell whether it was replaced."""
+    found = sorted(encoder.iterdir()) if encoder.is_dir() else []
+    return [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in found]

@@ -1,0 +1,54 @@
+"""What is refused before a training begins, because it would come to light only at its end."""
+
+from pathlib import Path
+
+from ..classifier.errors import DataError, SettingsError
+from ..classifier.model_folder import SETTINGS_FILE
+from .data import find_path
+from .recipe import HubSource, Recipe
+from .rewriting import TrainingTexts
+
+
+def require_room(out: Path) -> None:
+    """Refuse to train into a file, or into a folder whose content would be lost because it is no model.
+
+    Raises:
+        SettingsError: ``out`` is such a file or folder.
+    """
+    if not out.exists() or (out / SETTINGS_FILE).is_file():
+        return
+    if not out.is_dir():
+        raise SettingsError(f"{out} is a file, and the model is saved as a folder; name another one with --out")
+    if any(out.iterdir()):
+        raise SettingsError(
+            f"{out} holds files but no {SETTINGS_FILE}, so it is not a model that may be replaced; name another folder "
+            "with --out, or empty this one"
+        )
+
+
+def require_test(recipe: Recipe, base: Path | None) -> None:
+    """Look that the test files are there, so that nobody waits for a training whose test cannot be read.
+
+    Raises:
+        DataError: a file is missing.
+    """
+    sources = recipe.data.test if isinstance(recipe.data.test, list) else [recipe.data.test]
+    for source in sources:
+        if source is not None and not isinstance(source, HubSource):
+            find_path(source if isinstance(source, str) else source.file, recipe.task, base)
+
+
+def require_own_ids(texts: TrainingTexts) -> None:
+    """Refuse votes by an id that a labelled text and another one of the pool share.
+
+    Rewrites are looked up for the pool alone, where an id is that of one text.
+
+    Raises:
+        DataError: there is such an id among the votes.
+    """
+    shared = {record.id for record in texts.labelled} & {record.id for record in texts.pool} & texts.votes.keys()
+    if shared:
+        raise DataError(
+            f"data.votes: {len(shared)} of its ids, such as {min(shared)!r}, stand for a labelled text and for another "
+            "one of the pool, so a vote could be of either; give the records of both sets different ids"
+        )
