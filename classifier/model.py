@@ -116,7 +116,9 @@ class SafetyClassifier:
         with torch.inference_mode():
             scores = harmful_probability(self.logits(windows).float())
             if not scores.isfinite().all():
-                raise ModelError("the model gave a probability that is not a number: its weights are damaged; train it")
+                raise ModelError(
+                    "the model gave a probability that is not a number: its weights are damaged; train it again"
+                )
         found: list[float] = scores.tolist()
         return found
 

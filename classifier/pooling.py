@@ -25,6 +25,9 @@ _GAIN = 2.0**12
 _SLOPE = 2.0**-6
 """Multiple of the identity in the pooler: so small that tanh is nearly straight, large enough for half precision."""
 
+_EPSILON = 1e-12
+"""BERT's own, in place of 1e-5, which would change a probability by more than rounding does."""
+
 
 class MeanPooledBert(nn.Module):
     """BERT with a linear head on the layer-normalised mean of the unmasked token states."""
@@ -48,10 +51,11 @@ class MeanPooledBert(nn.Module):
     @staticmethod
     def pool(states: Tensor, attention_mask: Tensor) -> Tensor:
         """Pool token states (batch, tokens, hidden) to features (batch, hidden), as the ordinary form does."""
-        mask = attention_mask.unsqueeze(-1).to(states.dtype)
-        mean = (states * mask).sum(dim=1) / mask.sum(dim=1)
-        normalised = F.layer_norm(mean.float() + states[:, 0].float() / _GAIN, mean.shape[-1:])
-        return torch.tanh(_SLOPE * normalised) / _SLOPE
+        exact = states.float()  # half precision rounds a sum of hundreds of tokens coarsely
+        mask = attention_mask.unsqueeze(-1).to(exact.dtype)
+        mean = (exact * mask).sum(dim=1) / mask.sum(dim=1)
+        normalised = F.layer_norm(mean + exact[:, 0] / _GAIN, mean.shape[-1:], eps=_EPSILON)
+        return (torch.tanh(_SLOPE * normalised) / _SLOPE).to(states.dtype)
 
     def to_ordinary(self) -> BertForSequenceClassification:
         """Write the network as an ordinary model with one layer more and the same logits."""
