@@ -1,6 +1,7 @@
 """SafetyClassifier: the harmful probability of prompts or responses."""
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,21 +107,12 @@ class SafetyClassifier:
         return next(self.network.parameters()).dtype
 
     def score_windows(self, windows: Sequence[Window]) -> list[float]:
-        """Give the harmful probability of each window, in one padded forward pass.
-
-        Raises:
-            ModelError: a probability is not a number, which would pass for harmless in a comparison.
-        """
+        """Give the harmful probability of each window in one padded forward pass; NaN where the weights are damaged."""
         if not windows:
             return []
         with torch.inference_mode():
-            scores = harmful_probability(self.logits(windows).float())
-            if not scores.isfinite().all():
-                raise ModelError(
-                    "the model gave a probability that is not a number: its weights are damaged; train it again"
-                )
-        found: list[float] = scores.tolist()
-        return found
+            scores: list[float] = harmful_probability(self.logits(windows).float()).tolist()
+        return scores
 
     def logits(self, windows: Sequence[Window]) -> Tensor:
         """Run one padded forward pass over windows; logits have shape (windows, heads x 2)."""
@@ -162,6 +154,8 @@ class SafetyClassifier:
         highest = [0.0] * len(encoded)
         for indices in batches_of_like_length([len(window) for window in windows], batch_tokens):
             for index, score in zip(indices, self.score_windows([windows[index] for index in indices]), strict=True):
+                if math.isnan(score):  # which max() below would take for harmless
+                    raise ModelError("the model gave no number: its weights are damaged; train it again")
                 highest[owner[index]] = max(highest[owner[index]], score)
         return highest
 

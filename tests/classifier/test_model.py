@@ -248,9 +248,7 @@ def test_a_probability_that_is_no_number_is_an_error_and_never_harmless(tiny_enc
         final_layer(classifier.network).bias[0] = torch.nan
     with pytest.raises(ModelError) as refused:
         classifier.predict_proba([Exchange("bread")])
-    assert str(refused.value) == (
-        "the model gave a probability that is not a number: its weights are damaged; train it again"
-    )
+    assert str(refused.value) == "the model gave no number: its weights are damaged; train it again"
 
 
 def test_temperature_and_threshold_are_saved_with_the_model(encoder, tmp_path):
