@@ -66,6 +66,11 @@ class FrozenLayers:
             mask[row, : len(window)] = 1
         return {"inputs_embeds": states, "attention_mask": mask}
 
+    def forget(self) -> None:
+        """Forget all states; they are computed again, in other batches, and may then differ in their last bits."""
+        self._states.clear()
+        self._room = CACHE_BYTES
+
     def _known(self, windows: Sequence[Window], *, pad: int, device: torch.device) -> list[Tensor]:
         """Give the states of each window, running the lower layers on those that are not remembered."""
         found = {id(window): self._states[id(window)] for window in windows if id(window) in self._states}

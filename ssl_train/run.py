@@ -1,7 +1,6 @@
 """From a recipe to a model folder: data, rewrites, training, threshold, and only then the test examples."""
 
 import json
-import logging
 import shutil
 import time
 from dataclasses import dataclass
@@ -28,7 +27,6 @@ from .rewriting import TrainingTexts, load_texts
 from .views import Rewrites
 
 REPORT_FILE = "training.json"
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +116,6 @@ def _test(
         return None
     test = load_records(recipe.data.test, recipe.task, labelled=True, base=base)
     leaks = find_leaks([*texts.labelled, *texts.pool], test)
-    if leaks.exact or leaks.near:
-        _log.warning("%d test texts are copies of training texts, %d nearly so", leaks.exact, leaks.near)
     evaluation = evaluate_records(classifier, test, progress=progress)
     report |= {"leaks": leaks.as_dict(), "evaluation": evaluation.as_dict()}
     return evaluation

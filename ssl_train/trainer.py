@@ -128,8 +128,8 @@ class Trainer:
             self._step(step)
             if advance:
                 advance(1)
-            if checkpoint:
-                self._save(checkpoint, step + 1)
+            if (step + 1) % self.settings.checkpoint_every == 0 and step + 1 < self.settings.steps:
+                self._keep(checkpoint, step + 1)
         self.history.close(self.settings.steps)
         trained = self.averaged.module if self.averaged else self.accelerator.unwrap_model(self.network)
         if self._frozen:
@@ -138,11 +138,12 @@ class Trainer:
         self.classifier.network = trained.eval()
         return self.history
 
-    def _save(self, checkpoint: Checkpoint, done: int) -> None:
-        """Keep the state every so many steps, but not after the last one, which ends in a model."""
-        due = done % self.settings.checkpoint_every == 0 and done < self.settings.steps
-        if due and self.accelerator.is_main_process:
+    def _keep(self, checkpoint: Checkpoint | None, done: int) -> None:
+        """Save the state, and go on from it as a resumed run would: without remembered states of frozen layers."""
+        if checkpoint and self.accelerator.is_main_process:
             checkpoint.save(self._state(), done)
+        if self._frozen:
+            self._frozen.forget()
 
     def _step(self, step: int) -> None:
         """Do one optimiser step; its losses join the history."""
