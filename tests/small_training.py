@@ -41,13 +41,10 @@ def write_data(folder: Path, *, pair: bool = False) -> None:
     With ``pair`` the request is the response to a fixed prompt.
     """
 
-    def row(prefix: str, label: int, number: int, **more: Any) -> dict[str, Any]:
-        words = (
-            {"prompt": "what should i say", "response": text(label, number)}
-            if pair
-            else {"prompt": text(label, number)}
-        )
-        return {"id": f"{prefix}{label}-{number}", **words, **more}
+    def row(prefix: str, kind: int, number: int, **more: Any) -> dict[str, Any]:
+        words = text(kind, number)
+        judged = {"prompt": "what should i say", "response": words} if pair else {"prompt": words}
+        return {"id": f"{prefix}{kind}-{number}", **judged, **more}
 
     def rewrites(label: int, number: int) -> list[Any]:
         found = [rewrite(label, number), rewrite(label, number).replace("my", "the") + " please"]
