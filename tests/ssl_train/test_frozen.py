@@ -33,7 +33,7 @@ def test_a_split_network_computes_what_the_whole_one_does(parts, layers):
 
 
 def test_put_back_makes_the_network_whole(parts):
-    network, windows, pad = parts
+    network, _windows, _pad = parts
     before = {name: value.clone() for name, value in network.state_dict().items()}
     freeze_lower(network, 1).put_back(network)
     after = network.state_dict()
