@@ -2,7 +2,8 @@
 
     python benchmarks/label_efficiency.py DATA --out results.jsonl --task prompt --labels 200 --seeds 0,1,2
 
-DATA is a folder as benchmarks/minilm.yml describes it. One line of figures a cell is appended to the results; a cell
+DATA is a folder as benchmarks/minilm.yml describes it; a method ending in +votes is taught by {task}_votes.jsonl, too.
+One line of figures a cell is appended to the results; a cell
 that is already there is not run again, so that the benchmark goes on where it was stopped. At the end the table of all
 results is printed: mean and standard deviation over the seeds.
 """
@@ -22,6 +23,9 @@ from railmatch.ssl_train.run import train
 
 RECIPE = Path(__file__).with_name("minilm.yml")
 FIGURES = ("f1_at_half", "auprc", "recall_at_5")
+VOTES = "+votes"
+"""Ends the name of a method that is taught by the recorded votes as well."""
+
 CELL = ("task", "labels", "method", "overrides", "seed")
 
 
@@ -30,7 +34,7 @@ CELL = ("task", "labels", "method", "overrides", "seed")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="JSON lines of results, appended to.")
 @click.option("--task", "tasks", multiple=True, default=["prompt", "response"])
 @click.option("--labels", multiple=True, type=int, default=[200])
-@click.option("--method", "methods", multiple=True, default=["supervised", "fixmatch"])
+@click.option("--method", "methods", multiple=True, default=["supervised", "fixmatch", "fixmatch+votes"])
 @click.option("--seeds", default="0,1,2")
 @click.option("--set", "overrides", multiple=True, help="Further settings of the recipe, key=value.")
 def main(
@@ -71,14 +75,14 @@ def _run(cell: dict[str, Any], overrides: tuple[str, ...]) -> dict[str, Any]:
                 f"task={cell['task']}",
                 f"seed={cell['seed']}",
                 f"data.labels={cell['labels']}",
-                f"method.name={cell['method']}",
+                f"method.name={cell['method'].removesuffix(VOTES)}",
+                *(['data.votes="{task}_votes.jsonl"'] if cell["method"].endswith(VOTES) else []),
                 f"augment.cache={scratch}/rewrites.sqlite",
                 *overrides,
             ],
         )
         result = train(recipe, Path(scratch) / "model", progress=terminal_progress(every_s=30))
-    assert result.evaluation is not None
-    figures = result.evaluation.as_dict()
+    figures = result.report["evaluation"]
     return {
         "f1_at_half": figures["f1_at_half"],
         "auprc": figures["auprc"],
