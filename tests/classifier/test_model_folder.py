@@ -2,14 +2,12 @@
 
 import json
 import os
-import resource
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
+from disk import full_disk
 from pydantic import ValidationError
 from railmatch import __version__
 from railmatch.classifier.errors import ModelError, SettingsError
@@ -198,17 +196,6 @@ def test_pickled_weights_are_not_read(folder):
     assert refusal(folder).startswith(f"{folder} cannot be loaded: ")
 
 
-@contextmanager
-def files_no_larger_than(size: int) -> Iterator[None]:
-    """Let the system refuse to write more than ``size`` bytes into a file, as a full disk does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -218,7 +205,7 @@ def test_a_full_disk_leaves_the_older_folder_and_nothing_else(folder, size):
     classifier = SafetyClassifier.load(folder, device="cpu")
     before = contents(folder)
     assert len(before["tokenizer.json"]) > 4_000 > len(before["config.json"]) > 100
-    with files_no_larger_than(size), pytest.raises(OSError):
+    with full_disk(size), pytest.raises(OSError):
         classifier.save(folder)
     assert contents(folder) == before
     assert os.listdir(folder.parent) == [folder.name]
@@ -227,7 +214,7 @@ def test_a_full_disk_leaves_the_older_folder_and_nothing_else(folder, size):
 def test_a_full_disk_is_said_where_only_the_weights_do_not_fit(folder):
     classifier = SafetyClassifier.load(folder, device="cpu")
     before = contents(folder)
-    with files_no_larger_than(20_000), pytest.raises(OSError, match="File too large"):
+    with full_disk(20_000), pytest.raises(OSError, match="File too large"):
         classifier.save(folder)
     assert contents(folder) == before
 

@@ -3,6 +3,7 @@
 import stat
 
 import pytest
+from disk import full_disk
 from railmatch.classifier.storage import folder_replaced_atomically, write_text_atomically
 
 
@@ -26,6 +27,15 @@ def test_a_text_that_cannot_be_written_leaves_the_old_one(tmp_path):
     path.write_text("old")
     with pytest.raises(UnicodeEncodeError):
         write_text_atomically(path, "long enough to be flushed before it fails " * 1000 + "\ud800")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_leaves_the_old_text(tmp_path):
+    path = tmp_path / "report.json"
+    path.write_text("old")
+    with full_disk(4096), pytest.raises(OSError, match="too large"):
+        write_text_atomically(path, "x" * 100_000)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

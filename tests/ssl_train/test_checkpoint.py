@@ -1,14 +1,12 @@
 """Checkpoints: taken up by the same run only, whole or not at all."""
 
 import logging
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from disk import full_disk
 from railmatch.ssl_train.checkpoint import Checkpoint, FoldScores
 from railmatch.ssl_train.history import History
 from torch import nn
@@ -18,17 +16,6 @@ def parts(weight: float) -> dict[str, nn.Linear]:
     layer = nn.Linear(3, 2)
     nn.init.constant_(layer.weight, weight)
     return {"network": layer}
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Let no file grow beyond ``size`` bytes, which fails like a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture
@@ -84,7 +71,7 @@ def test_a_damaged_file_is_left_out_with_a_warning(file: Path, damage: str, capl
 def test_a_full_disk_is_an_error_and_leaves_the_earlier_checkpoint(file: Path):
     Checkpoint(file, "run").save(parts(0.5), 40)
     large = {"network": nn.Linear(300, 300)}
-    with largest_file(50_000), pytest.raises(OSError, match=r"final\.pt|File too large"):
+    with full_disk(50_000), pytest.raises(OSError, match=r"final\.pt|File too large"):
         Checkpoint(file, "run").save(large, 80)
     assert [found.name for found in file.parent.iterdir()] == ["final.pt"]
     assert Checkpoint(file, "run").restore(parts(0.0)) == 40

@@ -2,19 +2,18 @@
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from disk import full_disk
 from railmatch.classifier.errors import DataError, ModelError, SettingsError
 from railmatch.classifier.inputs import Exchange
 from railmatch.classifier.model import SafetyClassifier
@@ -43,17 +42,6 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
 
 def files(folder: Path) -> set[str]:
     return {file.name for file in folder.iterdir()}
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Let no file grow beyond ``size`` bytes, which fails like a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def python(code: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
@@ -396,7 +384,7 @@ def test_a_full_disk_is_an_error_and_leaves_the_old_model(data: Path, tiny_encod
     )
     train(first, data / "model", base=data)
     before, names = weights(data / "model"), files(data / "model")
-    with largest_file(20_000), pytest.raises(OSError, match=r"cannot be written"):
+    with full_disk(20_000), pytest.raises(OSError, match=r"cannot be written"):
         train(second, data / "model", base=data)
     assert same(weights(data / "model"), before)
     assert files(data / "model") == names

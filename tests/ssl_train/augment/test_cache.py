@@ -2,7 +2,6 @@
 
 import errno
 import os
-import resource
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from disk import full_disk
 from railmatch.classifier.errors import DataError
 from railmatch.ssl_train.augment.cache import APPLICATION_ID, SCHEMA_VERSION, Answer, Cache, Key, text_hash
 
@@ -36,17 +36,6 @@ def unprivileged() -> Iterator[Path]:
             if as_root:
                 os.seteuid(0)
             os.chmod(folder, 0o777)
-
-
-@contextmanager
-def full_disk(size: int) -> Iterator[None]:
-    """No file may grow beyond ``size`` bytes: writing fails as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_an_answer_is_there_in_the_next_run(path: Path):
