@@ -89,6 +89,8 @@ def train(recipe: Path, out: Path | None, overrides: tuple[str, ...], yes: bool)
 
     folder = out or Path("models") / settings.task
     result = run.train(settings, folder, base=recipe.parent, progress=terminal_progress())
+    if not result.first_process:
+        return
     if result.evaluation is not None:
         click.echo(evaluation_table(result.evaluation))
     click.echo(f"Saved the {settings.task} model to {folder} (threshold {result.model.threshold:.4f}).")

@@ -31,11 +31,15 @@ REPORT_FILE = "training.json"
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """The trained model, its figures on the test examples where the recipe names some, and what happened on the way."""
+    """The trained model, its figures on the test examples where the recipe names some, and what happened on the way.
+
+    Of several processes every one has a result, but only that of the ``first_process`` need be told to a person.
+    """
 
     model: SafetyClassifier
     evaluation: Evaluation | None
     report: dict[str, Any]
+    first_process: bool = True
 
 
 def train(recipe: Recipe, out: Path, *, base: Path | None = None, progress: Progress = silent) -> TrainingResult:
@@ -89,7 +93,7 @@ def train(recipe: Recipe, out: Path, *, base: Path | None = None, progress: Prog
     if evaluation is not None and accelerator.is_main_process:
         _write_report(out, report)
     accelerator.wait_for_everyone()
-    return TrainingResult(classifier, evaluation, report)
+    return TrainingResult(classifier, evaluation, report, accelerator.is_main_process)
 
 
 def _rewrites(
