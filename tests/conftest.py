@@ -9,11 +9,16 @@ os.environ["NEMO_GUARDRAILS_NO_USAGE_STATS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import asyncio
+import signal
 import string
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts background jobs with Ctrl-C ignored, and their children inherit that; some tests press Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
