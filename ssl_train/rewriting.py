@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..classifier.errors import SettingsError
-from .augment.rewrites import Estimate, Recorded, RewriteSet, collect_rewrites, estimate
+from .augment.rewrites import Recorded, RewriteSet, collect_rewrites, estimate
+from .augment.spending import Estimate
 from .data import Record, draw_balanced, find_path, load_records, load_rewrites, load_votes, without
 from .progress import Progress, silent
 from .recipe import Recipe

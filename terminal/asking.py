@@ -8,7 +8,7 @@ import click
 from ..classifier.errors import SettingsError
 
 if TYPE_CHECKING:
-    from ..ssl_train.augment.rewrites import Estimate
+    from ..ssl_train.augment.spending import Estimate
 
 
 def agree_to_calls(estimate: "Estimate", *, yes: bool) -> None:

@@ -3,7 +3,8 @@
 from .cache import Answer, Cache, Key
 from .endpoint import Endpoint
 from .quality import judge
-from .rewrites import Estimate, RewriteSet, collect_rewrites, estimate
+from .rewrites import RewriteSet, collect_rewrites, estimate
+from .spending import Estimate
 from .template import Template, load_template, shipped_strategies
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Ask for many rewrites at once: a fixed number of calls in flight, each answer judged and stored as it arrives."""
+"""Ask an endpoint many things at once: a fixed number of calls in flight, each answer judged and stored as it comes."""
 
 import asyncio
 import logging
@@ -6,16 +6,14 @@ from collections import Counter
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ...classifier.errors import EndpointError, RailMatchError
-from ...classifier.inputs import without_surrogates
-from ...classifier.tasks import Task
 from ..progress import Advance
 from ..recipe import EndpointSettings
 from .cache import Answer, Cache, Key
 from .endpoint import CallFailed, Endpoint, Reply
-from .quality import judge
-from .template import Template
+from .quality import Status
 from .trouble import Trouble
 
 log = logging.getLogger(__name__)
@@ -26,17 +24,27 @@ FAILURES_IN_A_ROW = 50
 
 REFUSAL_SAMPLE = 50
 REFUSAL_SHARE = 0.9
-"""When this share of the first answers are refusals, the model is the wrong one and further calls are money lost."""
+"""When this share of the first answers is of no use, the model is the wrong one and further calls are money lost."""
+
+USELESS: dict[Status, str] = {"refused": "refused", "unreadable": "gave no readable answer to"}
+"""The outcomes that count there, and how a person is told of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One text to be rewritten by one template, and where its answer is kept."""
+class Request(Protocol):
+    """One question about a text, and where its answer is kept."""
 
-    text: str
-    part: Task
-    template: Template
-    key: Key
+    @property
+    def key(self) -> Key:
+        """The place of the answer in the cache."""
+        ...
+
+    def messages(self) -> list[dict[str, str]]:
+        """Write the chat messages that ask."""
+        ...
+
+    def judge(self, reply: Reply) -> tuple[Status, str]:
+        """Say what became of the answer, and give what is kept of it."""
+        ...
 
 
 @dataclass(slots=True)
@@ -51,27 +59,34 @@ class Tally:
 
 
 def ask_all(
-    requests: Iterator[Request], total: int, settings: EndpointSettings, cache: Cache, advance: Advance
+    requests: Iterator[Request],
+    total: int,
+    settings: EndpointSettings,
+    cache: Cache,
+    advance: Advance,
+    *,
+    rewording: str,
 ) -> Tally:
-    """Ask for ``total`` rewrites, ``requests``, and store every answer in ``cache`` the moment it arrives.
+    """Ask the ``total`` ``requests`` and store every answer in ``cache`` the moment it arrives.
 
-    The requests are drawn one by one as calls become free, so memory does not grow with their number.
+    The requests are drawn one by one as calls become free, so memory does not grow with their number. ``rewording``
+    tells a person whose model refuses nearly everything how to ask in other words.
 
     Raises:
         EndpointError: the endpoint cannot be used, has stopped answering, or its model refuses nearly everything.
         DataError: an answer cannot be stored.
     """
-    return _run(_ask_all(requests, total, settings, cache, advance))
+    return _run(_ask_all(requests, total, Endpoint(settings), cache, advance, rewording))
 
 
 async def _ask_all(
-    requests: Iterator[Request], total: int, settings: EndpointSettings, cache: Cache, advance: Advance
+    requests: Iterator[Request], total: int, endpoint: Endpoint, cache: Cache, advance: Advance, rewording: str
 ) -> Tally:
-    async with Endpoint(settings) as endpoint:
-        crew = _Crew(endpoint, cache, total, advance)
+    async with endpoint:
+        crew = _Crew(endpoint, cache, total, advance, rewording)
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(settings.max_concurrency, total)):
+                for _ in range(min(endpoint.settings.max_concurrency, total)):
                     group.create_task(crew.work(requests))
         except BaseExceptionGroup as errors:
             raise _first_of(errors) from errors
@@ -83,13 +98,14 @@ async def _ask_all(
 class _Crew:
     """The workers of one run: they draw from the same requests and watch together how it goes."""
 
-    def __init__(self, endpoint: Endpoint, cache: Cache, total: int, advance: Advance) -> None:
+    def __init__(self, endpoint: Endpoint, cache: Cache, total: int, advance: Advance, rewording: str) -> None:
         self.tally = Tally()
         self.stopped: EndpointError | None = None
         self._endpoint = endpoint
         self._cache = cache
         self._total = total
         self._advance = advance
+        self._rewording = rewording
         self._failures_in_a_row = 0
 
     async def work(self, requests: Iterator[Request]) -> None:
@@ -97,7 +113,7 @@ class _Crew:
         for request in requests:
             self.tally.asked += 1
             try:
-                reply = await self._endpoint.ask(request.template.messages(request.text))
+                reply = await self._endpoint.ask(request.messages())
             except CallFailed as failure:
                 self._note_failure(failure.trouble)
             else:
@@ -108,23 +124,26 @@ class _Crew:
                 return
 
     def _store(self, request: Request, reply: Reply) -> None:
-        text = without_surrogates(reply.text)
-        status, rewrite = judge(request.text, text, request.part, refused=reply.refused, cut=reply.cut)
-        self._cache.put(request.key, Answer(status, rewrite, reply.input_tokens, reply.output_tokens))
+        status, answer = request.judge(reply)
+        self._cache.put(request.key, Answer(status, answer, reply.input_tokens, reply.output_tokens))
         self._failures_in_a_row = 0
         self.tally.answers[status] += 1
         self.tally.input_tokens += reply.input_tokens
         self.tally.output_tokens += reply.output_tokens
-        self._check_refusals()
+        self._check_use()
 
-    def _check_refusals(self) -> None:
-        answered, refused = self.tally.answers.total(), self.tally.answers["refused"]
-        if answered == REFUSAL_SAMPLE and refused >= REFUSAL_SHARE * answered:
-            self.stopped = EndpointError(
-                f"{self._endpoint.name}: the model {self._endpoint.settings.model!r} refused {refused} of the first "
-                f"{answered} texts ({refused / answered:.0%}); name another in augment.endpoint.model, or give "
-                "augment.strategy a template of your own"
-            )
+    def _check_use(self) -> None:
+        answered = self.tally.answers.total()
+        if answered != REFUSAL_SAMPLE:
+            return
+        for status, did in USELESS.items():
+            count = self.tally.answers[status]
+            if count >= REFUSAL_SHARE * answered:
+                self.stopped = EndpointError(
+                    f"{self._endpoint.name}: the model {self._endpoint.settings.model!r} {did} {count} of the first "
+                    f"{answered} texts ({count / answered:.0%}); name another in augment.endpoint.model, or "
+                    f"{self._rewording}"
+                )
 
     def _note_failure(self, trouble: Trouble) -> None:
         """Count a text without an answer.
@@ -134,7 +153,7 @@ class _Crew:
         """
         self.tally.failed += 1
         self._failures_in_a_row += 1
-        log.warning("%s: one text has no rewrite: %s", self._endpoint.name, trouble.message)
+        log.warning("%s: one text has no answer: %s", self._endpoint.name, trouble.message)
         if self._failures_in_a_row < self._limit(trouble):
             return
         begun = self.tally.answers.total() > 0

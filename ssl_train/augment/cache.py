@@ -17,7 +17,8 @@ from ...classifier.errors import DataError
 from .quality import Status
 
 APPLICATION_ID = 0x524D4152
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version 1 named the outcomes that there could be in the table; they are the program's to say."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (
@@ -25,7 +26,7 @@ CREATE TABLE IF NOT EXISTS answers (
     template TEXT NOT NULL,
     model TEXT NOT NULL,
     sampling TEXT NOT NULL,
-    status TEXT NOT NULL CHECK (status IN ('kept', 'refused', 'empty', 'unchanged', 'too_long')),
+    status TEXT NOT NULL,
     answer TEXT NOT NULL,
     input_tokens INTEGER NOT NULL,
     output_tokens INTEGER NOT NULL,
@@ -33,6 +34,12 @@ CREATE TABLE IF NOT EXISTS answers (
     PRIMARY KEY (text_hash, template, model, sampling)
 ) WITHOUT ROWID
 """
+_UPGRADE = (
+    "ALTER TABLE answers RENAME TO answers_of_version_1",
+    _SCHEMA,
+    "INSERT INTO answers SELECT * FROM answers_of_version_1",
+    "DROP TABLE answers_of_version_1",
+)
 _WRITE = """
 INSERT INTO answers (text_hash, template, model, sampling, status, answer, input_tokens, output_tokens)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -147,7 +154,7 @@ class Cache:
         tables = self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
         if application != APPLICATION_ID and (tables or application or version):
             raise DataError(f"cache {self.path}: a database of another program; give another path in augment.cache")
-        if tables and version != SCHEMA_VERSION:
+        if tables and version not in (1, SCHEMA_VERSION):
             raise DataError(
                 f"cache {self.path}: its form is version {version} and this RailMatch reads version {SCHEMA_VERSION}; "
                 "use the RailMatch that made it, or give another path in augment.cache"
@@ -155,7 +162,8 @@ class Cache:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.execute(_SCHEMA)
+        for statement in _UPGRADE if self._number("user_version") == 1 else (_SCHEMA,):
+            self._connection.execute(statement)
         self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         self._connection.execute("COMMIT")

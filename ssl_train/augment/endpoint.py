@@ -16,6 +16,7 @@ from typing import Any, Self
 import openai
 
 from ...classifier.errors import EndpointError
+from ...classifier.inputs import without_surrogates
 from ..recipe import EndpointSettings
 from .trouble import Trouble, diagnose, not_chat
 
@@ -131,7 +132,7 @@ class Endpoint:
         finish = getattr(choice, "finish_reason", None)
         usage = getattr(completion, "usage", None)
         return Reply(
-            content or "",
+            without_surrogates(content or ""),
             refused=bool(getattr(message, "refusal", None)) or finish == "content_filter",
             cut=finish == "length",
             input_tokens=getattr(usage, "prompt_tokens", None) or 0,

@@ -8,8 +8,8 @@ from ...classifier.tasks import Task
 from .refusal import is_refusal
 from .template import Markers
 
-Status = Literal["kept", "refused", "empty", "unchanged", "too_long"]
-"""What became of an answer; only ``kept`` is used as a rewrite."""
+Status = Literal["kept", "refused", "empty", "unchanged", "too_long", "unreadable"]
+"""What became of an answer; only ``kept`` is used. ``unreadable`` is an answer to a vote that names no vote."""
 
 LENGTH_FACTOR = 4
 LENGTH_SLACK = 200

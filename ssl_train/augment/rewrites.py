@@ -10,10 +10,12 @@ from ...classifier.errors import DataError
 from ...classifier.inputs import Exchange, without_surrogates
 from ...classifier.tasks import Task
 from ..progress import Progress, silent
-from ..recipe import AugmentSettings, EndpointSettings
-from .asking import Request, Tally, ask_all
+from ..recipe import AugmentSettings
+from .asking import Tally, ask_all
 from .cache import Answer, Cache, Key, text_hash
-from .quality import cannot_fit, judge
+from .endpoint import Reply
+from .quality import Status, cannot_fit, judge
+from .spending import Estimate, cost, sampling, tokens
 from .template import Template, load_template
 
 if TYPE_CHECKING:
@@ -24,10 +26,8 @@ Recorded = Mapping[str, Sequence[Exchange | None]]
 
 OUTCOMES = ("kept", "refused", "empty", "unchanged", "too_long", "failed", "missing")
 
-BYTES_A_TOKEN = 4
-"""UTF-8 bytes in a token, roughly: English has 4 letters a token, Chinese a token a letter of 3 bytes."""
-
 _RECORDED = "recorded"
+_REWORDING = "give augment.strategy a template of your own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +47,6 @@ class RewriteSet:
     input_tokens: int = 0
     output_tokens: int = 0
     cost: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What asking for the rewrites that are not there yet would take; ``cost`` is None without prices."""
-
-    calls: int
-    input_tokens: int
-    output_tokens: int
-    cost: float | None
 
 
 def collect_rewrites(
@@ -87,11 +77,13 @@ def collect_rewrites(
         tally = Tally()
         if settings.endpoint and total:
             with progress("Asking for rewrites", total) as advance:
-                tally = ask_all(desk.requests(records, cache), total, settings.endpoint, cache, advance)
+                tally = ask_all(
+                    desk.requests(records, cache), total, settings.endpoint, cache, advance, rewording=_REWORDING
+                )
         rewrites, counts = desk.assemble(records, cache)
     counts |= {"from_cache": from_cache, "asked": tally.asked}
-    cost = _cost(tally.input_tokens, tally.output_tokens, settings.endpoint)
-    return RewriteSet(rewrites, counts, tally.input_tokens, tally.output_tokens, cost)
+    spent = cost(tally.input_tokens, tally.output_tokens, settings.endpoint)
+    return RewriteSet(rewrites, counts, tally.input_tokens, tally.output_tokens, spent)
 
 
 def estimate(
@@ -114,9 +106,27 @@ def estimate(
     with Cache(path if path.exists() else ":memory:") as cache:
         for request in desk.requests(records, cache):
             calls += 1
-            incoming += sum(_tokens(message["content"]) for message in request.template.messages(request.text))
-            outgoing += _tokens(request.text)
-    return Estimate(calls, incoming, outgoing, _cost(incoming, outgoing, settings.endpoint))
+            incoming += sum(tokens(message["content"]) for message in request.messages())
+            outgoing += tokens(request.text)
+    return Estimate(calls, incoming, outgoing, cost(incoming, outgoing, settings.endpoint))
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One text to be rewritten by one template, and where its answer is kept."""
+
+    text: str
+    part: Task
+    template: Template
+    key: Key
+
+    def messages(self) -> list[dict[str, str]]:
+        """Write the chat messages that ask for the rewrite."""
+        return self.template.messages(self.text)
+
+    def judge(self, reply: Reply) -> tuple[Status, str]:
+        """Say what became of the rewrite, and give it without its wrapping."""
+        return judge(self.text, reply.text, self.part, refused=reply.refused, cut=reply.cut)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +135,7 @@ class _Job:
 
     record: "Record"
     recorded: Exchange | None
-    requests: tuple[Request, ...]
+    requests: tuple[_Request, ...]
 
 
 class _Desk:
@@ -148,7 +158,7 @@ class _Desk:
                 requests = tuple(self._request(record.exchange, part, templates[part]) for part in self._parts)
                 yield _Job(record, found[index] if index < len(found) else None, requests)
 
-    def requests(self, records: Sequence["Record"], cache: Cache) -> Iterator[Request]:
+    def requests(self, records: Sequence["Record"], cache: Cache) -> Iterator[_Request]:
         """List what is left to ask, each text once a template; of a pair that is already lost, nothing."""
         seen: set[int] = set()
         for job in self.jobs(records):
@@ -189,12 +199,12 @@ class _Desk:
                 rewrites.setdefault(job.record.id, []).append(rewrite)
         return rewrites, dict(counts)
 
-    def _request(self, exchange: Exchange, part: Task, template: Template) -> Request:
+    def _request(self, exchange: Exchange, part: Task, template: Template) -> _Request:
         text = without_surrogates((exchange.prompt if part == "prompt" else exchange.response) or "")
         endpoint = self._endpoint
-        model, sampling = (endpoint.model, _sampling(endpoint)) if endpoint else ("", "")
-        return Request(
-            text, part, template, Key(text_hash(text), f"{template.name}@{template.fingerprint}", model, sampling)
+        model, sampled = (endpoint.model, sampling(endpoint)) if endpoint else ("", "")
+        return _Request(
+            text, part, template, Key(text_hash(text), f"{template.name}@{template.fingerprint}", model, sampled)
         )
 
     def _answers(self, job: _Job, cache: Cache) -> list[Answer] | list[Answer | None]:
@@ -202,7 +212,7 @@ class _Desk:
             return self._judged(job.record, job.recorded)
         return [self._known(request, cache) for request in job.requests]
 
-    def _known(self, request: Request, cache: Cache) -> Answer | None:
+    def _known(self, request: _Request, cache: Cache) -> Answer | None:
         """Give the answer to a request that need not be made: because of its text, or because there is one."""
         if not request.text.strip():
             # A response whose question is not known has an empty prompt, which stays.
@@ -234,20 +244,6 @@ def _outcome(answers: Sequence[Answer | None]) -> str | None:
     return lost or (None if None in answers else "kept")
 
 
-def _recorded_key(request: Request) -> Key:
+def _recorded_key(request: _Request) -> Key:
     """Give the key of a recorded rewrite: it is of the strategy, whatever template and model it was made with."""
     return Key(request.key.text_hash, request.template.name, _RECORDED, "")
-
-
-def _sampling(endpoint: EndpointSettings) -> str:
-    return f"temperature={endpoint.temperature} top_p={endpoint.top_p} max_tokens={endpoint.max_tokens}"
-
-
-def _tokens(text: str) -> int:
-    return -(-len(text.encode("utf-8", "replace")) // BYTES_A_TOKEN)
-
-
-def _cost(input_tokens: int, output_tokens: int, endpoint: EndpointSettings | None) -> float | None:
-    if endpoint is None or endpoint.price_input is None or endpoint.price_output is None:
-        return None
-    return (input_tokens * endpoint.price_input + output_tokens * endpoint.price_output) / 1_000_000

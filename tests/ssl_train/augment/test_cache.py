@@ -66,7 +66,7 @@ def test_the_hash_of_a_text_is_sha256_of_its_utf8():
     assert text_hash("Grüße") == "f83e039796c6453a10f5519e39fd113901572316a1a8ea07cb525d2801dfd074"
 
 
-@pytest.mark.parametrize("status", ["kept", "refused", "empty", "unchanged", "too_long"])
+@pytest.mark.parametrize("status", ["kept", "refused", "empty", "unchanged", "too_long", "unreadable"])
 def test_every_outcome_is_kept_with_its_reason(path: Path, status):
     with Cache(path) as cache:
         cache.put(KEY, Answer(status, "what it said"))
@@ -141,8 +141,36 @@ def test_a_database_of_another_program_is_left_alone(path: Path):
 def test_a_cache_of_another_version_is_refused_with_the_cure(path: Path):
     with Cache(path) as cache:
         cache._connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(DataError, match="its form is version 99 and this RailMatch reads version 1; use the RailMatch"):
+    with pytest.raises(DataError, match="its form is version 99 and this RailMatch reads version 2; use the RailMatch"):
         Cache(path)
+
+
+def test_a_cache_of_version_1_is_taken_over(path: Path):
+    connection = sqlite3.connect(path)
+    connection.executescript(f"""
+        CREATE TABLE answers (
+            text_hash TEXT NOT NULL,
+            template TEXT NOT NULL,
+            model TEXT NOT NULL,
+            sampling TEXT NOT NULL,
+            status TEXT NOT NULL CHECK (status IN ('kept', 'refused', 'empty', 'unchanged', 'too_long')),
+            answer TEXT NOT NULL,
+            input_tokens INTEGER NOT NULL,
+            output_tokens INTEGER NOT NULL,
+            created TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+            PRIMARY KEY (text_hash, template, model, sampling)
+        ) WITHOUT ROWID;
+        PRAGMA application_id = {APPLICATION_ID};
+        PRAGMA user_version = 1;
+    """)
+    connection.execute("INSERT INTO answers VALUES (?, ?, ?, ?, 'kept', 'Hi there', 12, 3, '2026-01-01')", KEY)
+    connection.commit()
+    connection.close()
+    other = KEY._replace(text_hash="other")
+    with Cache(path) as cache:
+        cache.put(other, Answer("unreadable", ""))
+    with Cache(path) as cache:
+        assert (cache.get(KEY), cache.get(other), len(cache)) == (ANSWER, Answer("unreadable", ""), 2)
 
 
 def test_a_damaged_cache_is_named(path: Path):
