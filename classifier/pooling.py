@@ -54,7 +54,8 @@ class MeanPooledBert(nn.Module):
         exact = states.float()  # half precision rounds a sum of hundreds of tokens coarsely
         mask = attention_mask.unsqueeze(-1).to(exact.dtype)
         mean = (exact * mask).sum(dim=1) / mask.sum(dim=1)
-        normalised = F.layer_norm(mean + exact[:, 0] / _GAIN, mean.shape[-1:], eps=_EPSILON)
+        width = int(mean.shape[-1])  # int, for a traced graph cannot take the width from an input
+        normalised = F.layer_norm(mean + exact[:, 0] / _GAIN, (width,), eps=_EPSILON)
         return (torch.tanh(_SLOPE * normalised) / _SLOPE).to(states.dtype)
 
     def to_ordinary(self) -> BertForSequenceClassification:
