@@ -1,7 +1,7 @@
 """A training recipe: ``train.yml`` as one frozen, strict model; every setting is refused before anything is loaded."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -93,14 +93,31 @@ class EndpointSettings(Section):
         return base_url
 
 
+ComputedStrategy = Literal["identity", "eda"]
+
+COMPUTED: tuple[ComputedStrategy, ...] = get_args(ComputedStrategy)
+"""Strategies whose strong views are computed in every run, from the text and the seed alone, and not stored."""
+
+
+class EdaSettings(Section):
+    """Easy Data Augmentation: ``variants`` forms of a text, in each of which a share of ``alpha`` words is changed."""
+
+    alpha: float = Field(default=0.1, gt=0, le=1)
+    variants: int = Field(default=4, ge=1, le=64)
+
+
 class AugmentSettings(Section):
     """How the strong views are made: one rewrite of every text for each strategy, kept in ``cache``.
 
-    A strategy is a template shipped with RailMatch or a ``.txt`` file of the user's; ``{part}`` in its path stands for
-    ``prompt`` or ``response``.
+    A strategy is a template shipped with RailMatch or a ``.txt`` file of the user's (``{part}`` in its path stands for
+    ``prompt`` or ``response``), or one that needs no endpoint: ``identity``, the text itself, or ``eda``.
+    ``fallback`` is what a text without any rewrite gets: itself, its EDA variants, or no place in the pool, unless it
+    has a vote.
     """
 
     strategy: list[str] = Field(default=["paraphrase", "restyle"], min_length=1)
+    fallback: Literal["identity", "eda", "leave_out"] = "identity"
+    eda: EdaSettings = EdaSettings()
     endpoint: EndpointSettings | None = None
     cache: str = ".railmatch/rewrites.sqlite"
 
@@ -111,6 +128,11 @@ class AugmentSettings(Section):
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"{', '.join(sorted(twice))}: a strategy (a file: its name without ending) may stand once")
         return strategy
+
+    @property
+    def stored(self) -> list[str]:
+        """Name the strategies whose rewrites are made once and kept in the cache."""
+        return [name for name in self.strategy if name not in COMPUTED]
 
 
 class MethodSettings(Section):

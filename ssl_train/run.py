@@ -13,7 +13,6 @@ from ..classifier.calibration import ThresholdReport, fit_temperature, margins, 
 from ..classifier.metrics import Evaluation
 from ..classifier.model import SafetyClassifier
 from ..classifier.storage import write_text_atomically
-from .augment.rewrites import collect_rewrites
 from .data import load_records
 from .evaluation import evaluate_records
 from .folds import held_back_folds
@@ -24,7 +23,7 @@ from .processes import make_accelerator
 from .progress import Progress, silent
 from .recipe import Recipe
 from .rewriting import TrainingTexts, load_texts
-from .views import Rewrites
+from .strong_texts import gather_strong_texts
 
 REPORT_FILE = "training.json"
 
@@ -73,7 +72,7 @@ def train(recipe: Recipe, out: Path, *, base: Path | None = None, progress: Prog
     if folds:
         require_support(sum(record.label == 0 for record in texts.labelled), recipe.calibration.target_fpr)
     with accelerator.main_process_first():
-        rewrites, counts = _rewrites(recipe, texts, base, progress)
+        texts, rewrites, counts = gather_strong_texts(recipe, texts, base=base, progress=progress)
     work = out.parent / f".{out.name}.training"
     job = Job(recipe, texts, rewrites, work, accelerator)
     with progress(f"training on {recipe.task}s", recipe.training.steps * (len(folds) + 1)) as advance:
@@ -94,17 +93,6 @@ def train(recipe: Recipe, out: Path, *, base: Path | None = None, progress: Prog
         _write_report(out, report)
     accelerator.wait_for_everyone()
     return TrainingResult(classifier, evaluation, report, accelerator.is_main_process)
-
-
-def _rewrites(
-    recipe: Recipe, texts: TrainingTexts, base: Path | None, progress: Progress
-) -> tuple[Rewrites, dict[str, int]]:
-    if recipe.method.name == "supervised":
-        return {}, {}
-    found = collect_rewrites(
-        texts.pool, recipe.task, recipe.augment, recorded=texts.recorded, base=base, progress=progress
-    )
-    return found.rewrites, dict(found.counts)
 
 
 def _test(
