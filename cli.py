@@ -15,12 +15,16 @@ from . import __version__
 from .classifier.errors import SettingsError
 from .terminal.asking import agree_to_calls, estimate_line
 from .terminal.failures import Commands
-from .terminal.tables import evaluation_table, rewrites_table, verdict_line
+from .terminal.tables import calls_table, evaluation_table, verdict_line
 from .terminal.texts import as_utf8, read_text
 
 if TYPE_CHECKING:
     from .ssl_train.recipe import Sources
 
+VOTES_LEFT = (
+    "Votes on pool texts are left to railmatch train: augment.vote_choice is uncertain, so a classifier must be "
+    "trained first to choose the texts."
+)
 EXIT_OF = {"allow": 0, "block": 1, "undecided": 2}
 
 
@@ -73,22 +77,24 @@ def train(recipe: Path, out: Path | None, overrides: tuple[str, ...], yes: bool)
         railmatch train prompt.yml --out models/prompt --set method.name=supervised
 
     \b
-    - Rewrites that are neither recorded nor in the cache are asked for first;
+    - Rewrites and votes that are neither recorded nor in the cache are asked for first;
       the number of calls is shown, and you are asked before any is made.
     - After Ctrl-C the same command goes on where it stopped.
     - Test data named in the recipe is read only after training.
     """
-    from .ssl_train import rewriting
+    from .ssl_train import calls
     from .ssl_train.progress import terminal_progress
     from .ssl_train.recipe_file import load_recipe
 
     settings = load_recipe(recipe, overrides)
+    texts = None
     if settings.method.name != "supervised" and settings.augment.endpoint is not None:
-        agree_to_calls(rewriting.estimate_rewrites(settings, base=recipe.parent), yes=yes)
+        texts = calls.load_pool_texts(settings, base=recipe.parent)
+        agree_to_calls(calls.estimate_calls(settings, texts, training=True, base=recipe.parent), yes=yes)
     from .ssl_train import run  # only now: it loads PyTorch, and whoever is asked should not have to wait for that
 
     folder = out or Path("models") / settings.task
-    result = run.train(settings, folder, base=recipe.parent, progress=terminal_progress())
+    result = run.train(settings, folder, texts=texts, base=recipe.parent, progress=terminal_progress())
     if not result.first_process:
         return
     if result.evaluation is not None:
@@ -102,7 +108,7 @@ def train(recipe: Path, out: Path | None, overrides: tuple[str, ...], yes: bool)
 @SET
 @YES
 def augment(recipe: Path, dry_run: bool, overrides: tuple[str, ...], yes: bool) -> None:
-    """Ask the endpoint for the rewrites that RECIPE needs and keep them in the cache.
+    """Ask the endpoint for the rewrites and votes that RECIPE needs and keep them in the cache.
 
     Example:
 
@@ -114,19 +120,22 @@ def augment(recipe: Path, dry_run: bool, overrides: tuple[str, ...], yes: bool) 
     - Every answer is stored at once: after Ctrl-C nothing is paid for twice.
     - The key is read from the environment variable named in the recipe.
     """
-    from .ssl_train import rewriting
+    from .ssl_train import calls
     from .ssl_train.progress import terminal_progress
     from .ssl_train.recipe_file import load_recipe
 
     settings = load_recipe(recipe, overrides)
-    estimate = rewriting.estimate_rewrites(settings, base=recipe.parent)
+    texts = calls.load_pool_texts(settings, base=recipe.parent)
+    estimate = calls.estimate_calls(settings, texts, training=False, base=recipe.parent)
+    if calls.left_to_training(settings, texts):
+        click.echo(VOTES_LEFT, err=True)
     if dry_run:
         click.echo(estimate_line(estimate))
         return
     if settings.augment.endpoint is not None:
         agree_to_calls(estimate, yes=yes)
-    rewrites = rewriting.make_rewrites(settings, base=recipe.parent, progress=terminal_progress())
-    click.echo(rewrites_table(rewrites))
+    answers = calls.make_calls(settings, texts, base=recipe.parent, progress=terminal_progress())
+    click.echo(calls_table(answers.by_kind()))
 
 
 @main.command()

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from ..classifier.errors import DataError, SettingsError
+from ..classifier.errors import SettingsError
 from ..classifier.model_folder import SETTINGS_FILE
 from .data import find_path
 from .recipe import HubSource, Recipe
-from .rewriting import TrainingTexts
 
 
 def require_room(out: Path) -> None:
@@ -36,19 +35,3 @@ def require_test(recipe: Recipe, base: Path | None) -> None:
     for source in sources:
         if source is not None and not isinstance(source, HubSource):
             find_path(source if isinstance(source, str) else source.file, recipe.task, base)
-
-
-def require_own_ids(texts: TrainingTexts) -> None:
-    """Refuse votes by an id that a labelled text and another one of the pool share.
-
-    Rewrites are looked up for the pool alone, where an id is that of one text.
-
-    Raises:
-        DataError: there is such an id among the votes.
-    """
-    shared = {record.id for record in texts.labelled} & {record.id for record in texts.pool} & texts.votes.keys()
-    if shared:
-        raise DataError(
-            f"data.votes: {len(shared)} of its ids, such as {min(shared)!r}, stand for a labelled text and for another "
-            "one of the pool, so a vote could be of either; give the records of both sets different ids"
-        )

@@ -113,6 +113,10 @@ class AugmentSettings(Section):
     ``prompt`` or ``response``), or one that needs no endpoint: ``identity``, the text itself, or ``eda``.
     ``fallback`` is what a text without any rewrite gets: itself, its EDA variants, or no place in the pool, unless it
     has a vote.
+
+    With ``vote`` the endpoint is asked how harmful labelled and pool texts are by ``policy``: a text, or the path of a
+    ``.txt`` or ``.md`` file. ``max_votes`` is how many pool texts may have a vote, asked or recorded (null: all); they
+    are drawn at random, or are those of which a classifier trained on the labels alone is least certain.
     """
 
     strategy: list[str] = Field(default=["paraphrase", "restyle"], min_length=1)
@@ -120,6 +124,10 @@ class AugmentSettings(Section):
     eda: EdaSettings = EdaSettings()
     endpoint: EndpointSettings | None = None
     cache: str = ".railmatch/rewrites.sqlite"
+    vote: bool = False
+    policy: str | None = None
+    max_votes: int | None = Field(default=None, ge=1)
+    vote_choice: Literal["random", "uncertain"] = "random"
 
     @field_validator("strategy")
     @classmethod
@@ -128,6 +136,13 @@ class AugmentSettings(Section):
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"{', '.join(sorted(twice))}: a strategy (a file: its name without ending) may stand once")
         return strategy
+
+    @field_validator("policy")
+    @classmethod
+    def _says_something(cls, policy: str | None) -> str | None:
+        if policy is not None and not policy.strip():
+            raise ValueError("must say what counts as harmful, or name a .txt or .md file that does")
+        return policy
 
     @property
     def stored(self) -> list[str]:
@@ -223,5 +238,20 @@ class Recipe(Section):
             raise ValueError(
                 f"method.name is {self.method.name!r}, which learns from unlabelled texts: set data.unlabelled, "
                 "or method.name to supervised"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_votes_to_choose_from(self) -> Self:
+        augment = self.augment
+        if augment.vote and augment.endpoint is None and self.data.votes is None:
+            raise ValueError(
+                "augment.vote is true, but there is nobody to ask: set augment.endpoint, name recorded votes in "
+                "data.votes, or leave augment.vote out"
+            )
+        if augment.max_votes is not None and not augment.vote and self.data.votes is None:
+            raise ValueError(
+                f"augment.max_votes is {augment.max_votes}, but there are no votes: set augment.vote to true, name "
+                "recorded votes in data.votes, or leave augment.max_votes out"
             )
         return self

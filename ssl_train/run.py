@@ -18,12 +18,14 @@ from .evaluation import evaluate_records
 from .folds import held_back_folds
 from .job import Job
 from .leakage import find_leaks
-from .preflight import require_own_ids, require_room, require_test
+from .preflight import require_room, require_test
 from .processes import make_accelerator
 from .progress import Progress, silent
 from .recipe import Recipe
 from .rewriting import TrainingTexts, load_texts
 from .strong_texts import gather_strong_texts
+from .vote_checks import require_votes_of_use
+from .voting import gather_votes
 
 REPORT_FILE = "training.json"
 
@@ -41,7 +43,14 @@ class TrainingResult:
     first_process: bool = True
 
 
-def train(recipe: Recipe, out: Path, *, base: Path | None = None, progress: Progress = silent) -> TrainingResult:
+def train(
+    recipe: Recipe,
+    out: Path,
+    *,
+    texts: TrainingTexts | None = None,
+    base: Path | None = None,
+    progress: Progress = silent,
+) -> TrainingResult:
     """Train the classifier that a recipe describes and save it as the folder ``out``.
 
     A run that was stopped goes on from its last checkpoint, which lies beside ``out`` until the run is over. The test
@@ -51,11 +60,12 @@ def train(recipe: Recipe, out: Path, *, base: Path | None = None, progress: Prog
     Args:
         recipe: what to train.
         out: the model folder; an older one is replaced when the new one is complete.
+        texts: those of the recipe, where they are loaded already.
         base: where relative paths of the recipe start if the current folder does not hold them.
         progress: how to tell a person how far it is.
 
     Raises:
-        DataError: the data cannot be used. EndpointError: rewrites are missing and the endpoint cannot be used.
+        DataError: the data cannot be used. EndpointError: answers are missing and the endpoint cannot be used.
         SettingsError: the labels cannot support the folds or the target false-positive rate, or ``out`` holds
             something else than a model.
         ModelError: the encoder or the device cannot be used, or the training diverged.
@@ -66,20 +76,21 @@ def train(recipe: Recipe, out: Path, *, base: Path | None = None, progress: Prog
     progress = progress if accelerator.is_main_process else silent
     require_room(out)
     require_test(recipe, base)
-    texts = load_texts(recipe, base)
-    require_own_ids(texts)
+    texts = texts or load_texts(recipe, base)
+    require_votes_of_use(recipe, texts)
     folds = held_back_folds(texts.labelled, recipe.calibration.folds, recipe.seed)
     if folds:
         require_support(sum(record.label == 0 for record in texts.labelled), recipe.calibration.target_fpr)
+    work = out.parent / f".{out.name}.training"
+    texts, votes = gather_votes(recipe, texts, work, accelerator, base=base, progress=progress)
     with accelerator.main_process_first():
         texts, rewrites, counts = gather_strong_texts(recipe, texts, base=base, progress=progress)
-    work = out.parent / f".{out.name}.training"
     job = Job(recipe, texts, rewrites, work, accelerator)
     with progress(f"training on {recipe.task}s", recipe.training.steps * (len(folds) + 1)) as advance:
         scores = job.held_back_scores(folds, advance) if folds else None
         trainer = job.fit(texts.labelled, "final", advance)
     classifier = trainer.classifier
-    report = _describe(recipe, texts) | {"rewrites": counts, "shortened": trainer.views.shortened}
+    report = _describe(recipe, texts) | {"rewrites": counts, "votes": votes, "shortened": trainer.views.shortened}
     report["history"] = trainer.history.as_dict()
     _calibrate(classifier, scores, texts, report)
     report["seconds"] = round(time.perf_counter() - started, 1)

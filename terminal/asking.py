@@ -8,18 +8,18 @@ import click
 from ..classifier.errors import SettingsError
 
 if TYPE_CHECKING:
-    from ..ssl_train.augment.spending import Estimate
+    from ..ssl_train.calls import Calls
 
 
-def agree_to_calls(estimate: "Estimate", *, yes: bool) -> None:
-    """Show the estimate and go on only if no call is needed, ``yes`` is set, or a person agrees.
+def agree_to_calls(calls: "Calls", *, yes: bool) -> None:
+    """Show what the calls would take and go on only if no call is needed, ``yes`` is set, or a person agrees.
 
     Raises:
         SettingsError: the answer is no, or nobody is there to answer.
     """
-    if not estimate.calls:
+    if not calls.total.calls:
         return
-    click.echo(estimate_line(estimate), err=True)
+    click.echo(estimate_line(calls), err=True)
     if yes:
         return
     click.echo("Go on? [y/N] ", err=True, nl=False)
@@ -30,10 +30,12 @@ def agree_to_calls(estimate: "Estimate", *, yes: bool) -> None:
         raise SettingsError("Stopped: the endpoint was not called.")
 
 
-def estimate_line(estimate: "Estimate") -> str:
+def estimate_line(calls: "Calls") -> str:
     """Say how many calls are needed, how many tokens they take, and what they cost where prices are known."""
-    cost = "" if estimate.cost is None else f", cost about {estimate.cost:.2f} (unit of the recipe's prices)"
+    total = calls.total
+    cost = "" if total.cost is None else f", cost about {total.cost:.2f} (unit of the recipe's prices)"
+    kinds = f" ({calls.rewrites.calls} for rewrites, {calls.votes.calls} for votes)" if calls.votes.calls else ""
     return (
-        f"Calls of the endpoint: {estimate.calls}, "
-        f"tokens: about {estimate.input_tokens} in and {estimate.output_tokens} out{cost}."
+        f"Calls of the endpoint: {'at most ' if total.at_most else ''}{total.calls}{kinds}, "
+        f"tokens: about {total.input_tokens} in and {total.output_tokens} out{cost}."
     )

@@ -12,8 +12,8 @@ EXIT_FAILED = 2
 EXIT_INTERRUPTED = 130
 
 KEPT = {
-    "train": "Rewrites already paid for are in the cache, and the same command goes on from the last checkpoint.",
-    "augment": "Rewrites already paid for are in the cache: the same command asks only for the others.",
+    "train": "Answers already paid for are in the cache, and the same command goes on from the last checkpoint.",
+    "augment": "Answers already paid for are in the cache: the same command asks only for the others.",
     "demo": "Models that were finished are in their folders.",
 }
 """What an interrupted command leaves behind, by its name."""

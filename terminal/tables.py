@@ -1,12 +1,13 @@
 """Lay figures out in columns for a terminal or a log."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..classifier.metrics import Evaluation
     from ..rails.verdict import Verdict
     from ..ssl_train.augment.rewrites import RewriteSet
+    from ..ssl_train.augment.votes import VoteSet
 
 TITLES = {
     "f1": "F1",
@@ -53,10 +54,17 @@ def verdict_line(verdict: "Verdict") -> str:
     )
 
 
-def rewrites_table(rewrites: "RewriteSet") -> str:
-    """Show what became of all rewrites that there could be, and what this run used of the endpoint."""
-    used = {"tokens in": str(rewrites.input_tokens), "tokens out": str(rewrites.output_tokens)}
-    if rewrites.cost is not None:
-        used["cost"] = f"{rewrites.cost:.2f}"
-    counts = {name.replace("_", " "): str(count) for name, count in rewrites.counts.items()}
-    return aligned(list({**counts, **used}.items()))
+def calls_table(answers: "Mapping[str, RewriteSet | VoteSet]") -> str:
+    """Show, a column for each kind of answer, what became of all there could be, and what this run used for them."""
+    columns = [_figures(kind) for kind in answers.values()]
+    names = list(dict.fromkeys(name for figures in columns for name in figures))
+    rows = [(name, *(figures.get(name, "") for figures in columns)) for name in names]
+    heads = [("", *answers)] if len(answers) > 1 else []
+    return aligned([*heads, *rows])
+
+
+def _figures(answers: "RewriteSet | VoteSet") -> dict[str, str]:
+    """Name the counts of a kind of answer, and what they took."""
+    figures = {name.replace("_", " "): str(count) for name, count in answers.counts.items()}
+    figures |= {"tokens in": str(answers.input_tokens), "tokens out": str(answers.output_tokens)}
+    return figures if answers.cost is None else figures | {"cost": f"{answers.cost:.2f}"}

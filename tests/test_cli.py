@@ -276,7 +276,7 @@ def test_interrupted_augment_keeps_what_was_paid_for(recipe: Callable[..., Path]
             _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert stderr.splitlines()[-1] == (
-        "Interrupted. Rewrites already paid for are in the cache: the same command asks only for the others."
+        "Interrupted. Answers already paid for are in the cache: the same command asks only for the others."
     )
     assert "Traceback" not in stderr
     with ChatServer(reworded) as server:

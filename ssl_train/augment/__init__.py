@@ -1,4 +1,4 @@
-"""Rewrites of texts by an LLM endpoint: asked for once, judged, and kept in a cache for good."""
+"""Rewrites of texts, and votes on them, by an LLM endpoint: asked for once, judged, and kept in a cache for good."""
 
 from .cache import Answer, Cache, Key
 from .endpoint import Endpoint
@@ -6,6 +6,7 @@ from .quality import judge
 from .rewrites import RewriteSet, collect_rewrites, estimate
 from .spending import Estimate
 from .template import Template, load_template, shipped_strategies
+from .votes import VoteSet, collect_votes, estimate_votes
 
 __all__ = [
     "Answer",
@@ -15,8 +16,11 @@ __all__ = [
     "Key",
     "RewriteSet",
     "Template",
+    "VoteSet",
     "collect_rewrites",
+    "collect_votes",
     "estimate",
+    "estimate_votes",
     "judge",
     "load_template",
     "shipped_strategies",

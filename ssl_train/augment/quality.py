@@ -71,12 +71,17 @@ def cannot_fit(text: str, max_tokens: int) -> bool:
     return len(text) > CHARACTERS_A_TOKEN * max_tokens
 
 
+def without_thoughts(answer: str) -> str:
+    """Take off the thinking that some models write down before they answer."""
+    return _THOUGHTS.sub("", answer)
+
+
 def unwrapped(text: str, answer: str) -> str:
     """Take off what models put around a rewrite of ``text``: thoughts, markers, an introduction, a fence, quotes.
 
     What ``text`` has itself stays.
     """
-    rewrite = _THOUGHTS.sub("", answer)
+    rewrite = without_thoughts(answer)
     markers = Markers.around(text)
     rewrite = rewrite.replace(markers.open, "").replace(markers.close, "")
     if not _MARKER.search(text):

@@ -1,4 +1,4 @@
-"""The instructions an LLM gets for a rewrite: text files a user can read and replace, with the text set in as data.
+"""The instructions an LLM gets for a rewrite or a vote: files a user can read, with the text set in as data.
 
 A template file looks like this, and everything between the two section lines and after the second one is sent as it
 stands, except that ``{text}`` becomes the text between its markers, and ``{open}`` and ``{close}`` name these markers:
@@ -12,6 +12,9 @@ stands, except that ``{text}`` becomes the text between its markers, and ``{open
     Rewrite the text between {open} and {close}.
 
     {text}
+
+In the instructions for votes ``{policy}`` becomes the user's policy, and of a response ``{prompt}`` its prompt between
+the same markers.
 """
 
 import difflib
@@ -31,7 +34,7 @@ _LAYOUT = re.compile(
     r"--- *user *--- *\n(?P<user>.*)",
     re.DOTALL,
 )
-_PLACEHOLDER = re.compile(r"\{(text|open|close)\}")
+_PLACEHOLDER = re.compile(r"\{(text|open|close|policy|prompt)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,10 @@ class Markers:
                 return cls(f"<<<TEXT {tag}>>>", f"<<<END {tag}>>>")
             attempt += 1
 
+    def fenced(self, text: str) -> str:
+        """Put ``text`` between the two lines."""
+        return f"{self.open}\n{text}\n{self.close}"
+
 
 @dataclass(frozen=True, slots=True)
 class Template:
@@ -62,13 +69,15 @@ class Template:
     user: str
     fingerprint: str
 
-    def messages(self, text: str) -> list[dict[str, str]]:
-        """Write the chat messages that ask for a rewrite of ``text``."""
-        markers = Markers.around(text)
-        values = {"text": f"{markers.open}\n{text}\n{markers.close}", "open": markers.open, "close": markers.close}
+    def messages(self, text: str, *, prompt: str | None = None, policy: str | None = None) -> list[dict[str, str]]:
+        """Write the chat messages that ask about ``text``, in the light of its ``prompt``, by a ``policy``."""
+        markers = Markers.around(text if prompt is None else f"{prompt}\n{text}")
+        values = {"text": markers.fenced(text), "open": markers.open, "close": markers.close}
+        values |= {} if prompt is None else {"prompt": markers.fenced(prompt)}
+        values |= {} if policy is None else {"policy": policy}
 
         def fill(part: str) -> str:
-            return _PLACEHOLDER.sub(lambda match: values[match[1]], part)
+            return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), part)
 
         return [{"role": "system", "content": fill(self.system)}, {"role": "user", "content": fill(self.user)}]
 
@@ -104,11 +113,20 @@ def load_template(strategy: str, part: Task, base: Path | None = None) -> Templa
         SettingsError: there is no such template, or it is not laid out as one.
     """
     file = _shipped(strategy, part) if not strategy.endswith(".txt") else _users(strategy, part, base)
+    return _read(file, f"{part}/{strategy_name(strategy)}")
+
+
+def load_vote_template(task: Task) -> Template:
+    """Give the shipped instructions for a vote on a prompt or on a response."""
+    return _read(SHIPPED / f"vote_{task}.txt", f"vote/{task}")
+
+
+def _read(file: Path, name: str) -> Template:
     try:
         content = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"template {file}: cannot be read as UTF-8 text ({error})") from error
-    return parse_template(content, f"{part}/{strategy_name(strategy)}", str(file))
+    return parse_template(content, name, str(file))
 
 
 def strategy_name(strategy: str) -> str:

@@ -71,3 +71,46 @@ def test_learning_from_unlabelled_texts_needs_some():
 def test_a_recipe_cannot_change():
     with pytest.raises(ValidationError, match="frozen"):
         recipe().seed = 1
+
+
+ENDPOINT = {"model": "m"}
+VOTED = {**DATA, "votes": "votes.jsonl"}
+
+
+@pytest.mark.parametrize(
+    ("data", "augment"),
+    [
+        (DATA, {"vote": True, "endpoint": ENDPOINT}),
+        (DATA, {"vote": True, "endpoint": ENDPOINT, "max_votes": 100, "vote_choice": "uncertain", "policy": "a.txt"}),
+        (VOTED, {"vote": True}),
+        (VOTED, {"max_votes": 1}),
+    ],
+    ids=str,
+)
+def test_votes_are_asked_for_or_recorded(data, augment):
+    assert recipe(data=data, augment=augment).augment.vote == augment.get("vote", False)
+
+
+@pytest.mark.parametrize(
+    ("augment", "reason"),
+    [
+        (
+            {"vote": True},
+            "augment.vote is true, but there is nobody to ask: set augment.endpoint, name recorded votes in "
+            "data.votes, or leave augment.vote out",
+        ),
+        (
+            {"max_votes": 100, "endpoint": ENDPOINT},
+            "augment.max_votes is 100, but there are no votes: set augment.vote to true, name recorded votes in "
+            "data.votes, or leave augment.max_votes out",
+        ),
+        ({"vote": True, "endpoint": ENDPOINT, "max_votes": 0}, "greater than or equal to 1"),
+        ({"vote": True, "endpoint": ENDPOINT, "vote_choice": "best"}, "'random' or 'uncertain'"),
+        ({"policy": " \n"}, "must say what counts as harmful, or name a .txt or .md file that does"),
+    ],
+    ids=str,
+)
+def test_votes_that_cannot_be_had_are_refused(augment, reason):
+    with pytest.raises(ValidationError) as error:
+        recipe(augment=augment)
+    assert reason in str(error.value)

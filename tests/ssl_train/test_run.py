@@ -311,8 +311,8 @@ def test_votes_on_ids_that_two_texts_share_are_refused(data: Path, tiny_encoder:
     with pytest.raises(DataError) as refused:
         train(recipe(data, tiny_encoder, data={"votes": "votes.jsonl"}), data / "model", base=data)
     assert str(refused.value) == (
-        "data.votes: 7 of its ids, such as '10', stand for a labelled text and for another one of the pool, so a vote "
-        "could be of either; give the records of both sets different ids"
+        "data.votes: ids such as '10' (there are 7) stand for a labelled text and for another one of the pool, so a "
+        "vote could be of either; give the records of both sets different ids"
     )
 
 

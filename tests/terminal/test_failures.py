@@ -43,8 +43,8 @@ def test_operating_system_error_without_a_file():
 @pytest.mark.parametrize(
     ("name", "kept"),
     [
-        ("train", "Rewrites already paid for are in the cache, and the same command goes on from the last checkpoint."),
-        ("augment", "Rewrites already paid for are in the cache: the same command asks only for the others."),
+        ("train", "Answers already paid for are in the cache, and the same command goes on from the last checkpoint."),
+        ("augment", "Answers already paid for are in the cache: the same command asks only for the others."),
         ("demo", "Models that were finished are in their folders."),
         ("check", "Nothing was changed."),
     ],
