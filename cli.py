@@ -108,7 +108,7 @@ def train(recipe: Path, out: Path | None, overrides: tuple[str, ...], yes: bool)
 @SET
 @YES
 def augment(recipe: Path, dry_run: bool, overrides: tuple[str, ...], yes: bool) -> None:
-    """Ask the endpoint for the rewrites and votes that RECIPE needs and keep them in the cache.
+    """Ask the endpoint for the rewrites and votes of RECIPE and keep them in the cache.
 
     Example:
 
