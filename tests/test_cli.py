@@ -244,6 +244,48 @@ def test_augment_with_a_wrong_key_is_one_line(recipe: Callable[..., Path]):
     assert "Traceback" not in result.stderr
 
 
+def voted_or_reworded(messages: Messages) -> str:
+    return "3" if "Policy:" in messages[0]["content"] else reworded(messages)
+
+
+def voting(tmp_path: Path, **more: object) -> dict[str, object]:
+    return {"strategy": ["paraphrase"], "cache": str(tmp_path / "cache.sqlite"), "vote": True, **more}
+
+
+@pytest.mark.usefixtures("key")
+def test_augment_asks_for_votes_too_and_counts_them_apart(recipe: Callable[..., Path], tmp_path: Path):
+    with ChatServer(voted_or_reworded) as server:
+        path = recipe(server.base_url, augment=voting(tmp_path, max_votes=2))
+        before = run("augment", path, "--dry-run")
+        assert server.calls == 0
+        result = run("augment", path, "--yes")
+        assert server.calls == 3 + 80 + 2
+        after = run("augment", path, "--dry-run")
+    assert before.stdout.startswith("Calls of the endpoint: 85 (3 for rewrites, 82 for votes), tokens: about ")
+    assert after.stdout.startswith("Calls of the endpoint: 0, tokens: about 0 in and 0 out, ")
+    rows = [line.split("  ") for line in result.stdout.splitlines()]
+    cells = {row[0]: [cell.strip() for cell in row[1:] if cell.strip()] for row in rows}
+    assert cells[""] == ["rewrites", "votes (labelled)", "votes (pool)"]
+    assert cells["kept"] == cells["asked"] == ["3", "80", "2"]
+    assert cells["unreadable"] == ["0", "0"]  # a rewrite cannot be
+
+
+@pytest.mark.usefixtures("key")
+def test_augment_leaves_votes_that_a_classifier_chooses_to_train(recipe: Callable[..., Path], tmp_path: Path):
+    with ChatServer(voted_or_reworded) as server:
+        path = recipe(server.base_url, augment=voting(tmp_path, max_votes=2, vote_choice="uncertain"))
+        result = run("augment", path, "--yes")
+        assert server.calls == 3 + 80
+        trained = run("train", path, "--out", tmp_path / "model", "--yes", *QUICK, *SMALL)
+        assert server.calls == 3 + 80 + 2
+    assert result.stderr.splitlines()[0] == (
+        "Votes on pool texts are left to railmatch train: augment.vote_choice is uncertain, so a classifier must be "
+        "trained first to choose the texts."
+    )
+    assert trained.exit_code == 0, trained.stderr
+    assert trained.stderr.startswith("Calls of the endpoint: at most 2 (0 for rewrites, 2 for votes), tokens: about ")
+
+
 def test_augment_without_a_pool(recipe: Callable[..., Path]):
     path = recipe(data={"labelled": "labelled.jsonl"}, method={"name": "supervised"})
     result = run("augment", path)

@@ -3,7 +3,8 @@
 import numpy as np
 from railmatch.classifier.metrics import evaluate_scores
 from railmatch.rails.verdict import Verdict
-from railmatch.terminal.tables import aligned, evaluation_table, verdict_line
+from railmatch.ssl_train.augment import RewriteSet, VoteSet
+from railmatch.terminal.tables import aligned, calls_table, evaluation_table, verdict_line
 
 
 def test_columns_stand_below_each_other_without_trailing_spaces():
@@ -51,3 +52,27 @@ def test_verdict_shows_what_it_rests_on():
 def test_undecided_verdict_says_why():
     verdict = Verdict.not_judged("the engine is closed", 0.25, milliseconds=1.0, task="prompt", model="models/prompt")
     assert verdict_line(verdict) == "undecided: the engine is closed"
+
+
+def test_calls_of_one_kind_need_no_heading():
+    rewrites = RewriteSet({}, {"kept": 3, "too_long": 1}, input_tokens=40, output_tokens=20)
+    assert calls_table({"rewrites": rewrites}).splitlines() == [
+        "kept        3",
+        "too long    1",
+        "tokens in   40",
+        "tokens out  20",
+    ]
+
+
+def test_calls_of_several_kinds_stand_side_by_side():
+    rewrites = RewriteSet({}, {"kept": 3, "too_long": 1}, input_tokens=40, output_tokens=20, cost=1.5)
+    votes = VoteSet({}, {"kept": 2, "unreadable": 1}, input_tokens=9, output_tokens=2, cost=0.25)
+    assert calls_table({"rewrites": rewrites, "votes": votes}).splitlines() == [
+        "            rewrites  votes",
+        "kept        3         2",
+        "too long    1",
+        "tokens in   40        9",
+        "tokens out  20        2",
+        "cost        1.50      0.25",
+        "unreadable            1",
+    ]

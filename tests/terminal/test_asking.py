@@ -1,0 +1,26 @@
+"""What a person is told before the endpoint is called."""
+
+from railmatch.ssl_train.augment import Estimate
+from railmatch.ssl_train.calls import Calls
+from railmatch.terminal.asking import estimate_line
+
+NOTHING = Estimate(0, 0, 0, None)
+
+
+def test_rewrites_alone_are_just_calls():
+    assert estimate_line(Calls(Estimate(3, 50, 20, None), NOTHING)) == (
+        "Calls of the endpoint: 3, tokens: about 50 in and 20 out."
+    )
+
+
+def test_votes_are_named_beside_them_and_costs_add_up():
+    calls = Calls(Estimate(3, 50, 20, 0.25), Estimate(4, 60, 4, 0.5))
+    assert estimate_line(calls) == (
+        "Calls of the endpoint: 7 (3 for rewrites, 4 for votes), tokens: about 110 in and 24 out, "
+        "cost about 0.75 (unit of the recipe's prices)."
+    )
+
+
+def test_a_bound_is_called_one():
+    calls = Calls(Estimate(3, 50, 20, None), Estimate(4, 60, 4, None, at_most=True))
+    assert estimate_line(calls).startswith("Calls of the endpoint: at most 7 (3 for rewrites, 4 for votes), tokens: ")
