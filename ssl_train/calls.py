@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..classifier.errors import SettingsError
-from .augment.rewrites import RewriteSet, collect_rewrites, estimate
+from .augment.rewrites import RewriteSet, estimate
 from .augment.spending import Estimate
 from .augment.votes import VoteSet, collect_votes, estimate_votes
 from .data import Record
 from .progress import Progress, silent
 from .recipe import Recipe
 from .rewriting import TrainingTexts, load_texts
+from .stored_rewrites import collect_stored
 from .vote_checks import require_votes_of_use
 from .vote_choice import chosen_without_training, vote_candidates
 
@@ -97,9 +98,7 @@ def make_calls(
         DataError: the data or the cache cannot be used.
         EndpointError: the endpoint cannot be used or has stopped answering.
     """
-    rewrites = collect_rewrites(
-        texts.pool, recipe.task, recipe.augment, recorded=texts.recorded, base=base, progress=progress
-    )
+    rewrites = collect_stored(recipe, texts, base=base, progress=progress)
     if not recipe.augment.vote:
         return Answers(rewrites, {})
     chosen = chosen_without_training(recipe, texts.pool, texts.votes)

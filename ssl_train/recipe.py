@@ -98,6 +98,9 @@ ComputedStrategy = Literal["identity", "eda"]
 COMPUTED: tuple[ComputedStrategy, ...] = get_args(ComputedStrategy)
 """Strategies whose strong views are computed in every run, from the text and the seed alone, and not stored."""
 
+LOCAL = (*COMPUTED, "backtranslation")
+"""Strategies that need no endpoint."""
+
 
 class EdaSettings(Section):
     """Easy Data Augmentation: ``variants`` forms of a text, in each of which a share of ``alpha`` words is changed."""
@@ -106,11 +109,19 @@ class EdaSettings(Section):
     variants: int = Field(default=4, ge=1, le=64)
 
 
+class BacktranslationSettings(Section):
+    """The MarianMT models, Hub ids or folders, that translate a text ``forward`` and its translation ``backward``."""
+
+    forward: str = "Helsinki-NLP/opus-mt-en-de"
+    backward: str = "Helsinki-NLP/opus-mt-de-en"
+
+
 class AugmentSettings(Section):
     """How the strong views are made: one rewrite of every text for each strategy, kept in ``cache``.
 
     A strategy is a template shipped with RailMatch or a ``.txt`` file of the user's (``{part}`` in its path stands for
-    ``prompt`` or ``response``), or one that needs no endpoint: ``identity``, the text itself, or ``eda``.
+    ``prompt`` or ``response``), or one that needs no endpoint: ``identity``, the text itself, ``eda``, or
+    ``backtranslation``.
     ``fallback`` is what a text without any rewrite gets: itself, its EDA variants, or no place in the pool, unless it
     has a vote.
 
@@ -122,6 +133,7 @@ class AugmentSettings(Section):
     strategy: list[str] = Field(default=["paraphrase", "restyle"], min_length=1)
     fallback: Literal["identity", "eda", "leave_out"] = "identity"
     eda: EdaSettings = EdaSettings()
+    backtranslation: BacktranslationSettings = BacktranslationSettings()
     endpoint: EndpointSettings | None = None
     cache: str = ".railmatch/rewrites.sqlite"
     vote: bool = False
@@ -145,9 +157,9 @@ class AugmentSettings(Section):
         return policy
 
     @property
-    def stored(self) -> list[str]:
-        """Name the strategies whose rewrites are made once and kept in the cache."""
-        return [name for name in self.strategy if name not in COMPUTED]
+    def asked(self) -> list[str]:
+        """Name the strategies for which there are templates, and an endpoint is asked."""
+        return [name for name in self.strategy if name not in LOCAL]
 
 
 class MethodSettings(Section):

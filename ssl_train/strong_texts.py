@@ -9,12 +9,12 @@ from typing import NamedTuple
 from ..classifier.errors import DataError
 from ..classifier.inputs import Exchange
 from .augment.eda import Synonyms, eda_variants, letters_of
-from .augment.rewrites import collect_rewrites
 from .augment.synonyms import nearest_words
 from .data import Record
 from .progress import Progress, silent
 from .recipe import COMPUTED, ComputedStrategy, EdaSettings, Recipe
 from .rewriting import TrainingTexts
+from .stored_rewrites import collect_stored
 from .views import Rewrites
 
 
@@ -41,13 +41,11 @@ def gather_strong_texts(
         SettingsError: a strategy has no template.
         DataError: the cache or the recorded rewrites cannot be used, or no text is left.
         EndpointError: the endpoint cannot be used, or has stopped answering.
-        ModelError: the encoder, whose words serve as synonyms, cannot be loaded.
+        ModelError: the encoder, whose words serve as synonyms, or a translation model cannot be loaded.
     """
     if recipe.method.name == "supervised":
         return StrongTexts(texts, {}, {})
-    stored = collect_rewrites(
-        texts.pool, recipe.task, recipe.augment, recorded=texts.recorded, base=base, progress=progress
-    )
+    stored = collect_stored(recipe, texts, base=base, progress=progress)
     rewrites, counts = stored.rewrites, dict(stored.counts)
     for strategy in COMPUTED:
         if strategy in recipe.augment.strategy:

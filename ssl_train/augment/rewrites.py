@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from ..data import Record
 
 Recorded = Mapping[str, Sequence[Exchange | None]]
-"""Rewrites that a file holds, by record id: the i-th is the work of the i-th strategy, None where it declined."""
+"""Rewrites that a file holds, by record id: the i-th is the work of the i-th strategy, None where it declined.
+
+Strategies that need no endpoint are not counted.
+"""
 
 OUTCOMES = ("kept", "refused", "empty", "unchanged", "too_long", "failed", "missing")
 
@@ -70,7 +73,7 @@ def collect_rewrites(
         EndpointError: the endpoint cannot be used, has stopped answering, or refuses nearly everything.
     """
     desk = _Desk(task, settings, recorded or {}, base)
-    with Cache(Path(settings.cache).expanduser() if settings.stored else ":memory:") as cache:
+    with Cache(Path(settings.cache).expanduser() if settings.asked else ":memory:") as cache:
         cache.put_all(desk.recorded_answers(records))
         from_cache = sum(desk.is_cached(job, cache) for job in desk.jobs(records))
         total = sum(1 for _ in desk.requests(records, cache))
@@ -147,7 +150,7 @@ class _Desk:
         self._recorded = recorded
         self._parts: tuple[Task, ...] = ("prompt",) if task == "prompt" else ("prompt", "response")
         self._templates = [
-            {part: load_template(strategy, part, base) for part in self._parts} for strategy in settings.stored
+            {part: load_template(strategy, part, base) for part in self._parts} for strategy in settings.asked
         ]
 
     def jobs(self, records: Sequence["Record"]) -> Iterator[_Job]:

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from ...classifier.errors import SettingsError
 from ...classifier.tasks import Task
+from ..recipe import LOCAL
 
 SHIPPED = Path(__file__).parent / "templates"
 
@@ -143,11 +144,11 @@ def _shipped(strategy: str, part: Task) -> Path:
     names = shipped_strategies(part)
     if strategy in names:
         return SHIPPED / f"{part}_{strategy}.txt"
-    close = difflib.get_close_matches(strategy, names, n=1)
+    close = difflib.get_close_matches(strategy, [*names, *LOCAL], n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     raise SettingsError(
-        f"augment.strategy: no strategy {strategy!r}; {hint}RailMatch ships {', '.join(names)}; "
-        "for one of your own give the path of a .txt file"
+        f"augment.strategy: no strategy {strategy!r}; {hint}RailMatch ships {', '.join(names)} and, "
+        f"without endpoint, {', '.join(LOCAL)}; for one of your own give the path of a .txt file"
     )
 
 

@@ -52,6 +52,12 @@ def test_data_may_be_a_file_a_list_or_a_data_set(source, expected):
         {"calibration": {"target_fpr": 1}},
         {"augment": {"strategy": []}},
         {"augment": {"strategy": ["restyle", "mine/restyle.txt"]}},
+        {"augment": {"strategy": ["eda", "eda"]}},
+        {"augment": {"fallback": "none"}},
+        {"augment": {"eda": {"alpha": 0}}},
+        {"augment": {"eda": {"alpha": 1.1}}},
+        {"augment": {"eda": {"variants": 0}}},
+        {"augment": {"backtranslation": {"forwards": "a model"}}},
         {"augment": {"endpoint": {"base_url": "localhost:8000", "model": "m"}}},
         {"unknown": 1},
     ],
@@ -114,3 +120,8 @@ def test_votes_that_cannot_be_had_are_refused(augment, reason):
     with pytest.raises(ValidationError) as error:
         recipe(augment=augment)
     assert reason in str(error.value)
+
+
+def test_strategies_that_need_no_endpoint_are_not_asked_for():
+    augment = recipe(augment={"strategy": ["eda", "restyle", "backtranslation", "mine/own.txt", "identity"]}).augment
+    assert augment.asked == ["restyle", "mine/own.txt"]

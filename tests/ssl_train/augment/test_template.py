@@ -160,8 +160,8 @@ def test_an_unknown_strategy_is_answered_with_the_nearest():
     with pytest.raises(SettingsError) as caught:
         load_template("paraphrse", "prompt")
     assert str(caught.value) == (
-        "augment.strategy: no strategy 'paraphrse'; did you mean 'paraphrase'? RailMatch ships paraphrase, restyle; "
-        "for one of your own give the path of a .txt file"
+        "augment.strategy: no strategy 'paraphrse'; did you mean 'paraphrase'? RailMatch ships paraphrase, restyle "
+        "and, without endpoint, identity, eda, backtranslation; for one of your own give the path of a .txt file"
     )
 
 
