@@ -176,6 +176,28 @@ def evaluate(
 
 
 @main.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="The page; MODEL/report.html when left out.")
+def report(model: Path, out: Path | None) -> None:
+    """Write what came out of the training of MODEL as one HTML page.
+
+    Example:
+
+    \b
+        railmatch report models/prompt
+        railmatch report models/prompt --out prompt.html
+
+    \b
+    - Training wrote this page already; write it anew after a change of the threshold in railmatch.json.
+    - It needs neither the training data nor the test data, and loads nothing from elsewhere.
+    - Mistakes are shown with their texts, unless report.texts was false in the recipe.
+    """
+    from .ssl_train.report.writing import write_page
+
+    click.echo(write_page(model, out))
+
+
+@main.command()
 @click.argument("text", required=False)
 @click.option("--file", "file", type=click.Path(path_type=Path), help="Read the text from this file; - is stdin.")
 @click.option("--response", help="Judge this response to the text instead of the text.")

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from ..classifier.metrics import Evaluation, evaluate_scores
 from ..classifier.model import Device, SafetyClassifier
 from .data import Record, load_records
@@ -31,7 +33,14 @@ def evaluate_records(
     Raises:
         DataError: there are no examples of one of the classes.
     """
+    labels, scores = score_records(classifier, records, progress=progress)
+    return evaluate_scores(labels, scores, threshold=classifier.threshold)
+
+
+def score_records(
+    classifier: SafetyClassifier, records: Sequence[Record], *, progress: Progress = silent
+) -> tuple[list[int], np.ndarray]:
+    """Judge labelled records; give their labels and harmful probabilities, both of shape (records,)."""
     with progress(f"judging {len(records)} {classifier.task}s", len(records)) as advance:
         scores = classifier.predict_proba([record.exchange for record in records], advance=advance)
-    labels = [record.label or 0 for record in records]
-    return evaluate_scores(labels, scores, threshold=classifier.threshold)
+    return [record.label or 0 for record in records], scores

@@ -90,7 +90,7 @@ class Job:
 
 def _fingerprint(recipe: Recipe, texts: TrainingTexts, rewrites: Rewrites) -> str:
     """Hash everything that the weights depend on, so that a checkpoint of another run is never taken up."""
-    settings = recipe.model_dump(mode="json", exclude={"data", "augment"})
+    settings = recipe.model_dump(mode="json", exclude={"data", "augment", "report"})
     del settings["training"]["checkpoint_every"], settings["calibration"]["target_fpr"]
     content = [
         settings,

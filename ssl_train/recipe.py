@@ -232,6 +232,12 @@ class CalibrationSettings(Section):
         return folds
 
 
+class ReportSettings(Section):
+    """What the model folder keeps for the report; ``texts`` are those of up to 20 mistakes on labelled examples."""
+
+    texts: bool = True
+
+
 class Recipe(Section):
     """Everything a training run depends on."""
 
@@ -243,6 +249,7 @@ class Recipe(Section):
     method: MethodSettings = MethodSettings()
     training: TrainingSettings = TrainingSettings()
     calibration: CalibrationSettings = CalibrationSettings()
+    report: ReportSettings = ReportSettings()
 
     @model_validator(mode="after")
     def _needs_a_pool(self) -> Self:

@@ -1,6 +1,5 @@
 """From a recipe to a model folder: data, rewrites, training, threshold, and only then the test examples."""
 
-import json
 import shutil
 import time
 from dataclasses import dataclass
@@ -10,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..classifier.calibration import ThresholdReport, fit_temperature, margins, require_support, threshold_at_fpr
-from ..classifier.metrics import Evaluation
+from ..classifier.metrics import Evaluation, evaluate_scores
 from ..classifier.model import SafetyClassifier
-from ..classifier.storage import write_text_atomically
+from ..classifier.tasks import LABELS
 from .data import load_records
-from .evaluation import evaluate_records
+from .evaluation import score_records
 from .folds import held_back_folds
 from .job import Job
 from .leakage import find_leaks
@@ -22,12 +21,13 @@ from .preflight import require_room, require_test
 from .processes import make_accelerator
 from .progress import Progress, silent
 from .recipe import Recipe
+from .report.facts import Scored, Scores, worst_mistakes
+from .report.versions import versions
+from .report.writing import write_page, write_training
 from .rewriting import TrainingTexts, load_texts
 from .strong_texts import gather_strong_texts
 from .vote_checks import require_votes_of_use
 from .voting import gather_votes
-
-REPORT_FILE = "training.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,9 @@ def train(
     """Train the classifier that a recipe describes and save it as the folder ``out``.
 
     A run that was stopped goes on from its last checkpoint, which lies beside ``out`` until the run is over. The test
-    examples are read after training; copies of training texts among them are counted in the report, which is
-    ``training.json`` in the model folder. Of several processes only the first asks the endpoint and writes.
+    examples are read after training; copies of training texts among them are counted in the report, which lies in the
+    model folder: ``training.json``, ``scores.json``, the page ``report.html`` and the model card. Of several processes
+    only the first asks the endpoint and writes.
 
     Args:
         recipe: what to train.
@@ -92,16 +93,17 @@ def train(
     classifier = trainer.classifier
     report = _describe(recipe, texts) | {"rewrites": counts, "votes": votes, "shortened": trainer.views.shortened}
     report["history"] = trainer.history.as_dict()
-    _calibrate(classifier, scores, texts, report)
+    outcome = _calibrate(classifier, scores, texts, report)
     report["seconds"] = round(time.perf_counter() - started, 1)
     if accelerator.is_main_process:
         classifier.save(out)
-        _write_report(out, report)
+        write_training(out, report, outcome)
         shutil.rmtree(work, ignore_errors=True)
     classifier.to(recipe.training.device)  # after saving, since on a GPU this rounds the weights to bfloat16
-    evaluation = _test(recipe, classifier, texts, report, base, progress)
-    if evaluation is not None and accelerator.is_main_process:
-        _write_report(out, report)
+    evaluation, tested = _test(recipe, classifier, texts, report, base, progress)
+    if accelerator.is_main_process:
+        write_training(out, report, outcome.model_copy(update={"test": tested}))
+        write_page(out)
     accelerator.wait_for_everyone()
     return TrainingResult(classifier, evaluation, report, accelerator.is_main_process)
 
@@ -113,15 +115,16 @@ def _test(
     report: dict[str, Any],
     base: Path | None,
     progress: Progress,
-) -> Evaluation | None:
+) -> tuple[Evaluation, Scored] | tuple[None, None]:
     """Measure on the test examples, and look for copies of them among the training texts."""
     if recipe.data.test is None:
-        return None
+        return None, None
     test = load_records(recipe.data.test, recipe.task, labelled=True, base=base)
     leaks = find_leaks([*texts.labelled, *texts.pool], test)
-    evaluation = evaluate_records(classifier, test, progress=progress)
+    labels, scores = score_records(classifier, test, progress=progress)
+    evaluation = evaluate_scores(labels, scores, threshold=classifier.threshold)
     report |= {"leaks": leaks.as_dict(), "evaluation": evaluation.as_dict()}
-    return evaluation
+    return evaluation, Scored.of(labels, scores)
 
 
 def _describe(recipe: Recipe, texts: TrainingTexts) -> dict[str, Any]:
@@ -131,30 +134,35 @@ def _describe(recipe: Recipe, texts: TrainingTexts) -> dict[str, Any]:
         "method": recipe.method.name,
         "encoder": recipe.encoder,
         "labels": len(texts.labelled),
+        "classes": {name: sum(record.label == at for record in texts.labelled) for at, name in enumerate(LABELS)},
         "pool": len(texts.pool),
         "seed": recipe.seed,
         "steps": recipe.training.steps,
+        "versions": versions(),
         "recipe": recipe.model_dump(mode="json"),
     }
 
 
 def _calibrate(
     classifier: SafetyClassifier, scores: np.ndarray | None, texts: TrainingTexts, report: dict[str, Any]
-) -> None:
+) -> Scores:
     """Give the classifier its temperature and threshold, from held-back scores only; without any it keeps its own."""
     found: ThresholdReport | None = None
-    temperature = 1.0
+    temperature, outcome = 1.0, Scores()
     if scores is not None:
         truth = np.array([record.label for record in texts.labelled])
-        held_back = margins(scores)
-        temperature = fit_temperature(held_back, truth)
-        target = report["recipe"]["calibration"]["target_fpr"]
-        found = threshold_at_fpr(1 / (1 + np.exp(-held_back / temperature)), truth, target_fpr=target)
+        temperature = fit_temperature(margins(scores), truth)
+        calibrated = 1 / (1 + np.exp(-margins(scores) / temperature))
+        found = threshold_at_fpr(calibrated, truth, target_fpr=report["recipe"]["calibration"]["target_fpr"])
+        report["held_back"] = evaluate_scores(truth, calibrated, threshold=found.threshold).as_dict()
+        outcome = _held_back(texts, Scored.of(truth, calibrated), found.threshold, report)
     report["calibration"] = found.as_dict() | {"temperature": temperature} if found else None
     summary = {name: report[name] for name in ("method", "encoder", "labels", "pool", "seed", "steps")}
     classifier.calibrated(temperature, found, summary)
+    return outcome
 
 
-def _write_report(out: Path, report: dict[str, Any]) -> None:
-    """Write the report into the model folder, in place of an earlier one."""
-    write_text_atomically(out / REPORT_FILE, json.dumps(report, indent=2) + "\n")
+def _held_back(texts: TrainingTexts, scored: Scored, threshold: float, report: dict[str, Any]) -> Scores:
+    """Keep held-back scores and the worst mistakes, with their texts where the recipe allows it."""
+    allowed = report["recipe"]["report"]["texts"]
+    return Scores(held_back=scored, mistakes=worst_mistakes(texts.labelled, scored, threshold, texts=allowed))

@@ -87,7 +87,7 @@ def recipe(folder: Path, encoder: Path, **sections: Any) -> Recipe:
         "calibration": {"target_fpr": 0.25, "folds": 2},
     }
     for name, value in sections.items():
-        content[name] = content[name] | value if isinstance(value, dict) else value
+        content[name] = content.get(name, {}) | value if isinstance(value, dict) else value
     return Recipe.model_validate(content)
 
 

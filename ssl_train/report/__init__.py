@@ -1,0 +1,1 @@
+"""What came out of a training, for a person: a page with plots, and a model card."""

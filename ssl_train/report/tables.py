@@ -1,0 +1,95 @@
+"""The report's tables of names and values: calibration, data, augmentation, and what the run was made with."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...classifier.model_folder import ModelSettings
+from ..progress import duration
+
+Rows = list[tuple[str, str]]
+
+OUTCOMES = {
+    "kept": "kept",
+    "refused": "refused by the endpoint's model",
+    "empty": "empty answer",
+    "unchanged": "same as the original",
+    "too_long": "text too long to rewrite",
+    "failed": "endpoint did not answer",
+    "missing": "not asked for",
+    "recorded": "of these from a file",
+    "from_cache": "of these from the cache",
+    "asked": "calls of the endpoint",
+    "identity": "texts that are their own strong view",
+    "eda": "word-level variants (EDA)",
+    "fallback": "texts without any rewrite",
+    "left_out": "texts left out for want of a rewrite",
+}
+"""What the counts of a run's rewrites are called."""
+
+VOTE_OUTCOMES = OUTCOMES | {"kept": "votes", "unreadable": "answer that names no vote"}
+
+VOTED = {"labelled": "labelled texts", "pool": "unlabelled texts"}
+
+LEAKS = {"exact": "equal texts", "near": "nearly equal texts", "test": "test examples", "train": "training texts"}
+
+
+def percent(share: float) -> str:
+    """Write a share with one decimal: 4.5%."""
+    return f"{100 * share:.1f}%"
+
+
+def calibration_rows(calibration: Mapping[str, Any]) -> Rows:
+    """Show temperature and threshold, and what the threshold did to the held-back labels."""
+    low, high = map(percent, calibration["fpr_interval"])
+    return [
+        ("Temperature", f"{calibration['temperature']:.3f}"),
+        ("Threshold", f"{calibration['threshold']:.4f}"),
+        ("Target false-positive rate", percent(calibration["target_fpr"])),
+        ("Reached on held-back labels", f"{percent(calibration['fpr'])} (95% interval {low} to {high})"),
+        ("Recall there", percent(calibration["recall"])),
+        ("Held-back labels", _classes(calibration)),
+    ]
+
+
+def data_rows(training: Mapping[str, Any]) -> Rows:
+    """Count the examples that went in."""
+    labelled, test = training.get("classes"), training.get("evaluation")
+    return [
+        ("Labelled", _classes(labelled) if labelled else f"{training['labels']:,}"),
+        ("Test", _classes(test) if test else "none"),
+        ("Unlabelled", f"{training['pool']:,}"),
+        ("Longer than one window", f"{training.get('shortened', 0):,}"),
+    ]
+
+
+def _classes(counts: Mapping[str, Any]) -> str:
+    return f"{counts['harmful']:,} harmful, {counts['unharmful']:,} unharmful"
+
+
+def count_rows(counts: Mapping[str, Any], titles: Mapping[str, str]) -> Rows:
+    """Show counts by their titles; what is no count is left out, and what is 0, but for the first."""
+    whole = [(name, count) for name, count in counts.items() if isinstance(count, int)]
+    shown = [(name, count) for at, (name, count) in enumerate(whole) if count or at == 0]
+    return [(titles.get(name, name.replace("_", " ")).capitalize(), f"{count:,}") for name, count in shown]
+
+
+def vote_rows(votes: Mapping[str, Mapping[str, Any]]) -> Rows:
+    """Show what became of the votes on labelled and on unlabelled texts."""
+    return [
+        (f"{title}, {VOTED[kind]}", count)
+        for kind, counts in votes.items()
+        for title, count in count_rows(counts, VOTE_OUTCOMES)
+    ]
+
+
+def run_rows(training: Mapping[str, Any], settings: ModelSettings) -> Rows:
+    """Say what the model was made by, when, and how long it took."""
+    return [
+        ("Seed", str(training["seed"])),
+        ("Method", training["method"]),
+        ("Encoder", training["encoder"]),
+        ("Steps", f"{training['steps']:,}"),
+        ("Window", f"{settings.window} tokens"),
+        ("Trained in", duration(training["seconds"])),
+        ("Created", settings.created),
+    ]
