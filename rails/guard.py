@@ -1,36 +1,25 @@
 """Guard: check prompts and responses from Python, with or without an event loop."""
 
-import asyncio
+import hashlib
 import os
 import threading
-import time
 from collections.abc import Mapping
-from concurrent.futures import Future
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self, get_args
 
-from ..classifier.engine.batching import Engine, Judgement
+from ..classifier.engine.batching import Engine
 from ..classifier.errors import EngineError, ModelError
 from ..classifier.inputs import Exchange
 from ..classifier.model import SETTINGS_FILE, Device, SafetyClassifier, choose_device
+from ..classifier.normalising import undo_evasion
 from ..classifier.tasks import Task
+from .question import Check, Question
 from .settings import Fail, RailSettings
 from .verdict import Verdict
 
 __all__ = ["Check", "Guard", "Verdict", "load_checks", "shared_guard"]
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A loaded model ready to judge one task: its engine, the threshold that counts, and the folder it came from."""
-
-    engine: Engine
-    task: Task
-    threshold: float
-    model: str
 
 
 class Guard:
@@ -120,11 +109,12 @@ class Guard:
         return self.checks[task]
 
     def warm_up(self) -> None:
-        """Run a first forward pass through every model.
+        """Run a first forward pass through every model, and load what undoing evasion needs.
 
         Raises:
-            EngineError: a model cannot judge.
+            EngineError: a model cannot judge. ModelError: the embedded encoder's vocabulary is not there.
         """
+        undo_evasion("w a r m \N{CYRILLIC SMALL LETTER U}p")
         for check in self.checks.values():
             check.engine.warm_up()
 
@@ -141,47 +131,8 @@ class Guard:
         """Close the guard."""
         self.close()
 
-    def _ask(self, task: Task, exchange: Exchange) -> "_Question":
-        check = self.check(task)
-        started = time.perf_counter()
-        try:
-            answer = check.engine.submit(exchange, deadline=self.deadline)
-        except EngineError as error:
-            answer = Future()
-            answer.set_exception(error)
-        return _Question(check, started, answer)
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """A text on its way through the engine; ``started`` in seconds of the performance counter."""
-
-    check: Check
-    started: float
-    answer: "Future[Judgement]"
-
-    def verdict(self) -> Verdict:
-        """Wait for the judgement; a failure of the engine is ``undecided``."""
-        check = self.check
-        try:
-            score, windows = self.answer.result()
-        except EngineError as error:
-            return Verdict.not_judged(
-                str(error), check.threshold, milliseconds=self._milliseconds(), task=check.task, model=check.model
-            )
-        return Verdict.judged(
-            score, check.threshold, windows=windows, milliseconds=self._milliseconds(), task=check.task,
-            model=check.model,
-        )  # fmt: skip
-
-    async def verdict_async(self) -> Verdict:
-        """Let the running event loop work until the judgement is there; a cancelled caller cancels the question."""
-        with suppress(EngineError):
-            await asyncio.wrap_future(self.answer)
-        return self.verdict()
-
-    def _milliseconds(self) -> float:
-        return round((time.perf_counter() - self.started) * 1000, 3)
+    def _ask(self, task: Task, exchange: Exchange) -> Question:
+        return Question(self.check(task), exchange, self.deadline)
 
 
 def load_checks(folder: Path, device: Device = "auto") -> dict[Task, Check]:
@@ -196,9 +147,19 @@ def load_checks(folder: Path, device: Device = "auto") -> dict[Task, Check]:
         if at != folder and at.name != classifier.task:
             raise ModelError(f"{at} holds a classifier of the {classifier.task} task; put it into {classifier.task}/")
     return {
-        classifier.task: Check(Engine(classifier), classifier.task, classifier.threshold, str(at))
+        classifier.task: Check(Engine(classifier), classifier.task, classifier.threshold, str(at), _version(at))
         for at, classifier in classifiers.items()
     }
+
+
+def _version(folder: Path) -> str:
+    """Give the first twelve digits of the SHA-256 of a model's weights, as ``sha256sum model.safetensors`` does."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*.safetensors")):
+        with file.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()[:12]
 
 
 def _model_folders(folder: Path) -> list[Path]:

@@ -21,6 +21,8 @@ class Verdict:
         reason: why, in one sentence.
         task: whether a prompt or a response was judged.
         model: the folder of the model that judged.
+        version: the first digits of the SHA-256 of that model's weights, which changes with every training.
+        undone: the rewrites against tokenizers that were found and undone; both forms of the text were judged.
     """
 
     decision: Decision
@@ -31,6 +33,8 @@ class Verdict:
     reason: str
     task: Task
     model: str
+    version: str = ""
+    undone: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse combinations that contradict themselves, so that a failure can never look like a finding.
@@ -46,25 +50,28 @@ class Verdict:
             raise ValueError("a verdict says why")
 
     @classmethod
-    def judged(
-        cls, score: float, threshold: float, *, windows: int, milliseconds: float, task: Task, model: str
-    ) -> Self:
-        """Compare a score with the threshold: at or above it, block."""
+    def judged(cls, score: float, threshold: float, *, windows: int, milliseconds: float, **about: Any) -> Self:
+        """Compare a score with the threshold: at or above it, block; ``about`` are the fields from ``task`` on."""
         blocked = score >= threshold
         reason = f"score {score:.4f} is {'at or above' if blocked else 'below'} the threshold {threshold:.4f}"
         decision: Decision = "block" if blocked else "allow"
         return cls(
             decision=decision, score=score, threshold=threshold, windows=windows, milliseconds=milliseconds,
-            reason=reason, task=task, model=model,
+            reason=reason, **about,
         )  # fmt: skip
 
     @classmethod
-    def not_judged(cls, reason: str, threshold: float, *, milliseconds: float, task: Task, model: str) -> Self:
+    def not_judged(cls, reason: str, threshold: float, *, milliseconds: float, **about: Any) -> Self:
         """Say that the text could not be judged, and why."""
         return cls(
             decision="undecided", score=None, threshold=threshold, windows=0, milliseconds=milliseconds,
-            reason=reason, task=task, model=model,
+            reason=reason, **about,
         )  # fmt: skip
+
+    @property
+    def severity(self) -> tuple[int, float]:
+        """Order verdicts: allowed before undecided before blocked, and by score."""
+        return ("allow", "undecided", "block").index(self.decision), self.score or 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """Give the fields as JSON-ready values."""

@@ -64,12 +64,14 @@ def test_check_json_is_the_verdict_of_the_model(trigger_models: Path):
     assert verdict.pop("score") == pytest.approx(score, abs=1e-6)
     assert verdict.pop("milliseconds") > 0
     assert "threshold" in verdict.pop("reason")
+    assert len(verdict.pop("version")) == 12
     assert verdict == {
         "decision": "block",
         "threshold": 0.5,
         "windows": 1,
         "task": "prompt",
         "model": str(trigger_models / "prompt"),
+        "undone": [],
     }
 
 
@@ -365,7 +367,8 @@ def test_train_asks_for_rewrites_and_saves_a_model_with_its_figures(
     assert model.task == "prompt"
     assert re.search(r"^F1 +\d\.\d{3}", result.stdout, re.MULTILINE)
     assert result.stdout.splitlines()[-1] == (
-        f"Saved the prompt model to models/prompt (threshold {model.threshold:.4f})."
+        f"Saved the prompt model to models/prompt (threshold {model.threshold:.4f}); what came out: "
+        "models/prompt/report.html"
     )
 
 

@@ -96,7 +96,8 @@ def test_the_log_of_a_request_carries_score_and_threshold(config: Configs, trigg
     assert answer.is_blocked
     assert not answer.failed
     assert set(answer.metadata) == {
-        "decision", "score", "threshold", "windows", "milliseconds", "reason", "task", "model", "fail",
+        "decision", "score", "threshold", "windows", "milliseconds", "reason", "task", "model", "version", "undone",
+        "fail",
     }  # fmt: skip
     assert answer.metadata["decision"] == "block"
     assert answer.metadata["score"] > 0.99

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from railmatch.rails.verdict import Verdict
 
-JUDGED = {"windows": 1, "milliseconds": 2.0, "task": "prompt", "model": "models/prompt"}
+JUDGED = {"windows": 1, "milliseconds": 2.0, "task": "prompt", "model": "models/prompt", "version": "0123456789ab"}
 
 
 @pytest.mark.parametrize(("score", "decision"), [(0.69, "allow"), (0.7, "block"), (1.0, "block"), (0.0, "allow")])
@@ -51,4 +51,12 @@ def test_as_dict_is_json_ready() -> None:
     assert json.loads(json.dumps(verdict.as_dict())) == {
         "decision": "block", "score": 0.9, "threshold": 0.5, "windows": 1, "milliseconds": 2.0,
         "reason": "score 0.9000 is at or above the threshold 0.5000", "task": "prompt", "model": "models/prompt",
+        "version": "0123456789ab", "undone": [],
     }  # fmt: skip
+
+
+def test_the_most_severe_is_a_block_before_a_failure_before_a_harmless_score() -> None:
+    allowed, higher, blocked = (Verdict.judged(score, 0.7, **JUDGED) for score in (0.1, 0.2, 0.8))
+    failed = Verdict.not_judged("overloaded", 0.7, milliseconds=1.0, task="prompt", model="m")
+    verdicts = [failed, higher, blocked, allowed]
+    assert sorted(verdicts, key=lambda verdict: verdict.severity) == [allowed, higher, failed, blocked]

@@ -1,0 +1,40 @@
+"""Letter-spacing ("h o w  t o", "h.o.w"): join the letters, and find the words again where no wider gap shows them."""
+
+from collections import Counter
+
+import regex
+
+from .normalising_vocabulary import split_words
+
+_BETWEEN = r"(?:\s{1,3}|\s?[.\-_*·•|~/,;:]\s{0,2})"
+_SPACED = regex.compile(rf"(?<![\w'\u2019])\p{{Latin}}(?:{_BETWEEN}\p{{Latin}}(?![\w'\u2019])){{2,}}")
+_GAP = regex.compile(r"\P{Latin}+")
+_LISTING = regex.compile(r"[,;:]")
+_NEW_WORD = regex.compile(r"(?<=\p{Ll})(?=\p{Lu})")
+
+
+def join_spaced_letters(text: str) -> str:
+    """Join three or more letters that stand one by one; the sign found most often between them is left out.
+
+    Every other sign stands between words. Where there is none, the likeliest words of the letters are taken. Letters
+    with commas between them are a list and stay.
+
+    Raises:
+        ModelError: the embedded encoder's files are missing or were changed.
+    """
+    return _SPACED.sub(lambda stretch: _words(stretch[0]), text)
+
+
+def _words(stretch: str) -> str:
+    gaps = _GAP.findall(stretch)
+    [(between, count)] = Counter(gaps).most_common(1)
+    if count < 2 or _LISTING.search(between):
+        return stretch
+    words = [stretch[0]]
+    for letter, gap in zip(_GAP.split(stretch)[1:], gaps, strict=True):
+        if gap == between:
+            words[-1] += letter
+        else:
+            words[-1] += gap.strip(" -_*·•|~/")
+            words.append(letter)
+    return " ".join(split_words(part) for word in words for part in _NEW_WORD.split(word))
