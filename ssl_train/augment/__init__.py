@@ -1,4 +1,7 @@
-"""Rewrites of texts, and votes on them, by an LLM endpoint: asked for once, judged, and kept in a cache for good."""
+"""Rewrites of texts, and votes on them, by an LLM endpoint: asked for once, judged, and kept in a cache for good.
+
+EDA and back-translation, which need no endpoint, are what rewrites are compared with.
+"""
 
 from .cache import Answer, Cache, Key
 from .endpoint import Endpoint

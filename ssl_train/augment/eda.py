@@ -20,7 +20,8 @@ def eda_variants(text: str, rng: random.Random, synonyms: Synonyms, *, alpha: fl
 
     Differs from the authors' code:
 
-    1. Synonyms are given by the caller and not taken from WordNet.
+    1. Synonyms are given by the caller: in training the nearest words in the encoder's embeddings (``nearest_words``),
+       opposites among them, and not those of WordNet, which no package that RailMatch needs brings along.
     2. Case and punctuation stay; a word keeps the punctuation around it when it is replaced.
     3. A synonym replaces one occurrence of a word and not all.
     4. Where an operation leaves a text as it is, as deletion often does with a short one, another one is taken.

@@ -323,6 +323,19 @@ def test_a_pool_text_without_rewrites_is_trained_on_all_the_same(data: Path, tin
     assert result.report["history"]["kept"][0] > 0
 
 
+def test_texts_without_rewrites_get_eda_variants_or_are_left_out(data: Path, tiny_encoder: Path):
+    write_rows(data / "rewrites.jsonl", [{"id": "u1-8", "rewrites": [rewrite(1, 8), None]}])
+
+    def report(name: str, **augment: Any) -> dict[str, Any]:
+        settings = recipe(data, tiny_encoder, augment=augment, calibration={"folds": 0})
+        return train(settings, data / name, base=data).report
+
+    varied = report("varied", fallback="eda", eda={"variants": 2})
+    assert (varied["pool"], varied["rewrites"]["fallback"], varied["rewrites"]["eda"]) == (24, 23, 46)
+    few = report("few", fallback="leave_out")
+    assert (few["pool"], few["rewrites"]["left_out"]) == (1, 23)
+
+
 # What is refused
 
 
