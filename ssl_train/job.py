@@ -10,9 +10,11 @@ import torch
 from accelerate import Accelerator
 
 from .. import __version__
+from ..classifier.families import config_of
 from ..classifier.model import SafetyClassifier
 from .checkpoint import Checkpoint, FoldScores
 from .data import Record
+from .frozen import RememberedStates
 from .methods import make_method
 from .progress import Advance
 from .recipe import Recipe
@@ -38,9 +40,11 @@ class Job:
         self.work = work
         self.fingerprint = _fingerprint(recipe, texts, rewrites)
         self.accelerator = accelerator
+        self._views: Views | None = None
+        self._remembered: RememberedStates | None = None
 
     def fit(self, labelled: Sequence[Record], name: str, advance: Advance) -> Trainer:
-        """Train a fresh classifier; ``name`` tells its checkpoint from those of the other parts."""
+        """Train a fresh classifier on some of the labelled records; ``name`` tells its checkpoint from the others'."""
         recipe = self.recipe
         torch.manual_seed(recipe.seed)
         method = make_method(recipe.method, len(self.texts.pool))
@@ -49,15 +53,25 @@ class Job:
         )
         trainer = Trainer(
             classifier,
-            Views.of(classifier.encode, labelled, self.texts.pool if method else (), self.rewrites),
+            self._views_of(labelled, classifier),
             method,
             recipe.training,
             lambda_u=recipe.method.lambda_u,
             votes=self._votes(labelled) if method else None,
             seed=recipe.seed,
+            remembered=self._remembered,
         )
         trainer.fit(checkpoint=Checkpoint(self.work / f"{name}.pt", self.fingerprint), advance=advance)
         return trainer
+
+    def _views_of(self, labelled: Sequence[Record], classifier: SafetyClassifier) -> Views:
+        """Tokenise all texts once, whatever part a training sees: its frozen layers' states are then shared, too."""
+        if self._views is None:
+            pool = self.texts.pool if self.recipe.method.name != "supervised" else ()
+            self._views = Views.of(classifier.encode, self.texts.labelled, pool, self.rewrites)
+            self._remembered = RememberedStates(self._views.windows(), config_of(classifier.network).hidden_size)
+        position = {id(record): at for at, record in enumerate(self.texts.labelled)}
+        return self._views.of_labelled([position[id(record)] for record in labelled])
 
     def _votes(self, labelled: Sequence[Record]) -> VoteTeacher | None:
         """Let the labelled records of this training, and no others, say what the votes are worth."""

@@ -21,11 +21,12 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..classifier.errors import ModelError
+from ..classifier.families import config_of
 from ..classifier.inputs import Window
 from ..classifier.model import SafetyClassifier
 from ..classifier.pooling import MeanPooledBert
 from .checkpoint import Checkpoint
-from .frozen import freeze_lower, set_attention, set_dropout
+from .frozen import RememberedStates, freeze_lower, set_attention, set_dropout
 from .history import History
 from .methods import Method, PseudoLabels, consistency_loss, supervised_loss
 from .optimiser import make_optimiser
@@ -78,8 +79,9 @@ class Trainer:
         votes: VoteTeacher | None = None,
         seed: int = 0,
         observe: Observe | None = None,
+        remembered: RememberedStates | None = None,
     ) -> None:
-        """Prepare a run; ``method`` None is supervised training.
+        """Prepare a run; ``method`` None is supervised training, ``remembered`` what trainings of the same texts share.
 
         Raises:
             ModelError: the device is not there. SettingsError: more processes than examples a step.
@@ -98,7 +100,8 @@ class Trainer:
         self.history = History()
         network = classifier.network.to(self.accelerator.device, torch.float32)
         set_dropout(network, settings.dropout)
-        frozen = freeze_lower(network, settings.frozen_layers)
+        remembered = remembered or RememberedStates(views.windows(), config_of(network).hidden_size)
+        frozen = freeze_lower(network, settings.frozen_layers, remembered)
         if self.accelerator.device.type == "cpu":
             set_attention(network, "eager")
         optimiser, self.scheduler = make_optimiser(network, settings)
@@ -128,7 +131,7 @@ class Trainer:
             self._step(step)
             if advance:
                 advance(1)
-            if (step + 1) % self.settings.checkpoint_every == 0 and step + 1 < self.settings.steps:
+            if checkpoint and (step + 1) % self.settings.checkpoint_every == 0 and step + 1 < self.settings.steps:
                 self._keep(checkpoint, step + 1)
         self.history.close(self.settings.steps)
         trained = self.averaged.module if self.averaged else self.accelerator.unwrap_model(self.network)
@@ -138,12 +141,10 @@ class Trainer:
         self.classifier.network = trained.eval()
         return self.history
 
-    def _keep(self, checkpoint: Checkpoint | None, done: int) -> None:
-        """Save the state, and go on from it as a resumed run would: without remembered states of frozen layers."""
-        if checkpoint and self.accelerator.is_main_process:
+    def _keep(self, checkpoint: Checkpoint, done: int) -> None:
+        """Save the state, once of all processes."""
+        if self.accelerator.is_main_process:
             checkpoint.save(self._state(), done)
-        if self._frozen:
-            self._frozen.forget()
 
     def _step(self, step: int) -> None:
         """Do one optimiser step; its losses join the history."""

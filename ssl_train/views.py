@@ -1,7 +1,7 @@
 """What the training loop sees: token windows of the labelled texts, of the pool, and of the pool's rewrites."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -48,3 +48,11 @@ class Views:
             strong=strong,
             shortened=sum(len(windows) > 1 for windows in labelled_windows + weak_windows),
         )
+
+    def of_labelled(self, positions: Sequence[int]) -> "Views":
+        """Keep the labelled examples at some positions only, and the whole pool; the windows are the same objects."""
+        return replace(self, labelled=[self.labelled[at] for at in positions], labels=self.labels[list(positions)])
+
+    def windows(self) -> list[Window]:
+        """List every window that a step may see."""
+        return [*self.labelled, *self.weak, *(window for views in self.strong for window in views)]

@@ -6,9 +6,11 @@ from railmatch.classifier.backbone import load_backbone
 from railmatch.classifier.batches import collate
 from railmatch.classifier.inputs import Exchange, WindowEncoder
 from railmatch.ssl_train import frozen
-from railmatch.ssl_train.frozen import freeze_lower, set_dropout
+from railmatch.ssl_train.frozen import RememberedStates, freeze_lower, set_dropout
 
 CPU = torch.device("cpu")
+WIDTH = 32
+"""Of the tiny encoder's states."""
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def parts(tiny_encoder):
 def test_a_split_network_computes_what_the_whole_one_does(parts, layers):
     network, windows, pad = parts
     whole = network(**collate(windows, pad=pad))
-    lower = freeze_lower(network, layers)
+    lower = freeze_lower(network, layers, RememberedStates(windows, WIDTH))
     split = network(**lower.collate(windows, pad=pad, device=CPU))
     again = network(**lower.collate(windows[::-1], pad=pad, device=CPU)).flip(0)
     assert torch.allclose(split, whole, atol=1e-6)
@@ -35,7 +37,7 @@ def test_a_split_network_computes_what_the_whole_one_does(parts, layers):
 def test_put_back_makes_the_network_whole(parts):
     network, _windows, _pad = parts
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    freeze_lower(network, 1).put_back(network)
+    freeze_lower(network, 1, RememberedStates([], WIDTH)).put_back(network)
     after = network.state_dict()
     assert list(after) == list(before)
     assert all(torch.equal(after[name], before[name]) for name in before)
@@ -43,7 +45,7 @@ def test_put_back_makes_the_network_whole(parts):
 
 def test_frozen_layers_are_neither_trained_nor_run_twice(parts, monkeypatch):
     network, windows, pad = parts
-    lower = freeze_lower(network, 1)
+    lower = freeze_lower(network, 1, RememberedStates(windows, WIDTH))
     passes = []
     lower._lower.register_forward_hook(lambda *_: passes.append(1))
     for _ in range(3):
@@ -56,15 +58,45 @@ def test_frozen_layers_are_neither_trained_nor_run_twice(parts, monkeypatch):
 def test_without_room_states_are_computed_again(parts, monkeypatch):
     network, windows, pad = parts
     monkeypatch.setattr(frozen, "CACHE_BYTES", 0)
-    lower = freeze_lower(network, 1)
+    lower = freeze_lower(network, 1, RememberedStates(windows, WIDTH))
+    passes = []
+    lower._lower.register_forward_hook(lambda _module, _inputs, output: passes.append(len(output.last_hidden_state)))
     first = network(**lower.collate(windows, pad=pad, device=CPU))
     assert torch.allclose(network(**lower.collate(windows, pad=pad, device=CPU)), first)
-    assert not lower._states
+    assert passes == [3, 3]
+
+
+def test_a_state_does_not_depend_on_what_a_step_sees(parts):
+    """The batch is planned from all windows, so that a resumed run, which sees other windows first, has the same."""
+    network, windows, pad = parts
+    lower = freeze_lower(network, 1, RememberedStates(windows, WIDTH))
+    ran = []
+    lower._lower.register_forward_hook(lambda _module, _inputs, output: ran.append(len(output.last_hidden_state)))
+    lower.collate(windows[1:2], pad=pad, device=CPU)
+    lower.collate(windows, pad=pad, device=CPU)
+    assert ran == [3]
+
+
+def test_the_longest_windows_are_remembered_where_there_is_room_for_some(parts, monkeypatch):
+    """There is room for as many tokens as the long text has, and every batch holds one text."""
+    _network, windows, _pad = parts
+    monkeypatch.setattr(frozen, "CACHE_BYTES", len(windows[2]) * WIDTH * 4)
+    monkeypatch.setattr(frozen, "BATCH_TOKENS", 1)
+    states = RememberedStates(windows, WIDTH)
+    ran = []
+
+    def run(some):
+        ran.append([windows.index(window) for window in some])
+        return [torch.zeros(len(window), WIDTH) for window in some]
+
+    for _ in range(2):
+        assert [len(row) for row in states.get(windows, run)] == [len(window) for window in windows]
+    assert ran == [[2], [0, 1], [0, 1]]
 
 
 def test_none_freezes_nothing(parts):
     network, _, _ = parts
-    assert freeze_lower(network, None) is None
+    assert freeze_lower(network, None, RememberedStates([], WIDTH)) is None
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 

@@ -62,3 +62,20 @@ def test_longer_texts_are_seen_to_the_end_of_their_first_window_and_counted(enco
     )
     assert len(views.labelled[0]) == len(views.weak[0]) == 16
     assert views.shortened == 2
+
+
+def test_a_part_of_the_labelled_texts_keeps_the_whole_pool(encode: WindowEncoder):
+    labelled = [Record("a", Exchange("sell a car"), 0), Record("b", Exchange("call me"), 1)]
+    views = Views.of(encode, labelled, [Record("x", Exchange("hi"))], {"x": [Exchange("hello")]})
+    part = views.of_labelled([1])
+    assert part.labelled == [window(encode, "call me")]
+    assert part.labels.tolist() == [1]
+    assert part.labelled[0] is views.labelled[1]
+    assert part.weak is views.weak
+
+
+def test_every_window_that_a_step_may_see_is_listed(encode: WindowEncoder):
+    views = Views.of(
+        encode, [Record("a", Exchange("sell a car"), 0)], [Record("x", Exchange("hi"))], {"x": [Exchange("hello")]}
+    )
+    assert views.windows() == [window(encode, text) for text in ("sell a car", "hi", "hello")]
