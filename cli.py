@@ -99,7 +99,10 @@ def train(recipe: Path, out: Path | None, overrides: tuple[str, ...], yes: bool)
         return
     if result.evaluation is not None:
         click.echo(evaluation_table(result.evaluation))
-    click.echo(f"Saved the {settings.task} model to {folder} (threshold {result.model.threshold:.4f}).")
+    click.echo(
+        f"Saved the {settings.task} model to {folder} (threshold {result.model.threshold:.4f}); what came out: "
+        f"{folder / 'report.html'}"
+    )
 
 
 @main.command()

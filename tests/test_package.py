@@ -14,7 +14,10 @@ import railmatch
 ROOT = Path(__file__).parent.parent
 SHIPPED_SUFFIXES = {".py", ".typed", ".yml", ".co", ".jsonl", ".txt", ".md", ".html", ".css"}
 NOT_SHIPPED = {"tests", "docs", "benchmarks", "examples", "build", "dist", "models", "guardrails"}
-HEAVY = ("torch", "transformers", "nemoguardrails", "pydantic", "openai", "datasets", "sklearn", "yaml", "rich")
+HEAVY = (
+    "torch", "transformers", "nemoguardrails", "pydantic", "openai", "datasets", "sklearn", "yaml", "rich",
+    "matplotlib", "jinja2",
+)  # fmt: skip
 
 
 def shipped_files() -> set[str]:

@@ -76,6 +76,7 @@ def plot_histogram(name: str, scored: Scored, threshold: float) -> str:
                 range=(0, 1),
                 weights=np.full(len(values), 100 / len(values)),
                 color=COLOURS[kind],
+                histtype="stepfilled",
                 alpha=0.55,
                 label=f"{kind} ({len(values)})",
             )

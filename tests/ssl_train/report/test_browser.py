@@ -43,16 +43,22 @@ def browser() -> Iterator[Chrome]:
         yield driver
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a folder with hostile texts."""
+    folder = tmp_path_factory.mktemp("reported")
+    return write_page(write_folder(folder, Scores(held_back=HELD_BACK, test=TEST, mistakes=MISTAKES)))
+
+
 @pytest.fixture
-def page(browser: Chrome, tmp_path: Path) -> Iterator[Path]:
-    """Open the page of a folder with hostile texts; in the end there must be no complaint and no request but for it."""
-    file = write_page(write_folder(tmp_path, Scores(held_back=HELD_BACK, test=TEST, mistakes=MISTAKES)))
+def page(browser: Chrome, written: Path) -> Iterator[Path]:
+    """Open the page; in the end there must be no complaint, and no request but for the page."""
     browser.get_log("browser")
     browser.get_log("performance")
-    browser.get(file.as_uri())
-    yield file
+    browser.get(written.as_uri())
+    yield written
     assert browser.get_log("browser") == []
-    assert requested(browser) == {file.as_uri()}
+    assert requested(browser) == {written.as_uri()}
 
 
 def requested(browser: Chrome) -> set[str]:
