@@ -1,55 +1,12 @@
 """Which windows go through the model together: a pure choice, made anew before every forward pass."""
 
-import math
 from collections import deque
-from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..errors import EngineError
-from ..inputs import Exchange, Window
-
-
-class Judgement(NamedTuple):
-    """What the model says of one exchange: the harmful probability of its highest window, and how many it had."""
-
-    score: float
-    windows: int
-
-
-@dataclass(eq=False, slots=True)
-class Request:
-    """One exchange on its way: the pieces still to be tokenised, the windows still to be scored, the highest score.
-
-    ``expires`` is a time of the monotonic clock in seconds, None where the caller waits as long as it takes.
-    """
-
-    pieces: deque[Exchange]
-    expires: float | None = None
-    future: "Future[Judgement]" = field(default_factory=Future)
-    windows: deque[Window] = field(default_factory=deque)
-    highest: float = 0.0
-    scored: int = 0
-
-    def note(self, score: float) -> None:
-        """Take the score of one window; one that is not a number fails the request, for it compares with nothing."""
-        if math.isnan(score):
-            self.fail("the model gave no number")
-        self.highest = max(self.highest, score)
-        self.scored += 1
-
-    def finish(self) -> None:
-        """Give the caller the judgement, unless it no longer waits."""
-        with suppress(InvalidStateError):
-            self.future.set_result(Judgement(self.highest, self.scored))
-
-    def fail(self, reason: str, cause: BaseException | None = None) -> None:
-        """Give the caller an EngineError, unless it no longer waits."""
-        error = EngineError(reason)
-        error.__cause__ = cause
-        with suppress(InvalidStateError):
-            self.future.set_exception(error)
+from ..inputs import Window
+from .request import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +32,23 @@ class Slot(NamedTuple):
 def next_batch(waiting: deque[Request], limits: BatchLimits) -> list[Slot]:
     """Take the next window of the first request, and with it windows of like length in the order of waiting.
 
-    Every request in ``waiting`` has at least one window. The windows taken leave their requests. The first request
-    moves to the end, so that one with thousands of windows takes turns with all others.
+    The first request in ``waiting`` has at least one window. The windows taken leave their requests, and requests
+    without any leave ``waiting``. The first request moves to the end, so that one with thousands of windows takes turns
+    with all others.
     """
     leader = waiting[0]
     batch = [Slot(leader, leader.windows.popleft())]
+    if limits.windows > 1:
+        _fill(batch, waiting, limits)
+    waiting.rotate(-1)
+    left = [request for request in waiting if request.windows]
+    waiting.clear()
+    waiting.extend(left)
+    return batch
+
+
+def _fill(batch: list[Slot], waiting: Iterable[Request], limits: BatchLimits) -> None:
+    """Add windows to a batch of one as long as it keeps its limits."""
     longest = total = len(batch[0].window)
     for request in waiting:
         while request.windows and len(batch) < limits.windows:
@@ -91,5 +60,3 @@ def next_batch(waiting: deque[Request], limits: BatchLimits) -> list[Slot]:
             longest, total = max(longest, length), total + length
         if len(batch) >= limits.windows or len(batch) * longest >= limits.tokens:
             break
-    waiting.rotate(-1)
-    return batch

@@ -16,6 +16,7 @@ from railmatch.classifier.inputs import Exchange, Window
 from railmatch.classifier.model import SafetyClassifier
 
 BREAD = Exchange("how do i bake bread")
+CAKE = Exchange("how do i bake cake")
 
 
 class Watched(SafetyClassifier):
@@ -102,7 +103,8 @@ def test_requests_that_wait_share_a_batch(held: tuple[Watched, Engine]) -> None:
 
 def test_on_the_cpu_a_batch_holds_like_lengths(held: tuple[Watched, Engine]) -> None:
     watched, engine = held
-    futures = [engine.submit(Exchange("bread " * (4 if number % 2 else 40))) for number in range(8)]
+    words = ("how", "what", "where", "when", "why", "who", "which", "is")
+    futures = [engine.submit(Exchange(f"{word} " * (4 if number % 2 else 40))) for number, word in enumerate(words)]
     watched.gate.set()
     for future in futures:
         future.result(60)
@@ -142,33 +144,62 @@ def test_every_text_gets_a_judgement(classifier: SafetyClassifier, text: str) ->
 
 def test_a_full_queue_refuses_at_once(held: tuple[Watched, Engine]) -> None:
     watched, engine = held
-    waiting = [engine.submit(BREAD) for _ in range(49)]
-    with pytest.raises(EngineError, match="overloaded: 50 requests are waiting"):
+    waiting = [engine.submit(exchange) for exchange in texts(49)]
+    assert engine.waiting == 50
+    with pytest.raises(EngineError, match="overloaded: 50 requests are waiting already"):
+        engine.submit(CAKE)
+    with pytest.raises(EngineError, match="overloaded"):  # one more caller is one more, though there is such a request
         engine.submit(BREAD)
     watched.gate.set()
     for future in waiting:
         future.result(60)
-    assert engine.submit(BREAD).result(60).windows == 1
+    assert engine.submit(CAKE).result(60).windows == 1
+    assert engine.counts.refused == 2
 
 
 def test_a_deadline_that_has_passed_fails_the_request(held: tuple[Watched, Engine]) -> None:
     watched, engine = held
-    late, patient = engine.submit(BREAD, deadline=0.0), engine.submit(BREAD, deadline=600)
+    late, patient = engine.submit(CAKE, deadline=0.0), engine.submit(CAKE, deadline=600)
+    with pytest.raises(EngineError, match="not judged before its deadline"):
+        late.result(60)  # although the forward pass before it has not come to its end
+    assert not patient.done()
     watched.gate.set()
-    with pytest.raises(EngineError, match="deadline"):
-        late.result(60)
     assert patient.result(60).windows == 1
+
+
+def test_deadlines_are_kept_in_the_order_in_which_they_pass(held: tuple[Watched, Engine]) -> None:
+    _, engine = held
+    order: list[int] = []
+    futures = []
+    for number, deadline in enumerate((600.0, 0.2, 0.05, 0.1)):
+        future = engine.submit(Exchange(f"cake {number}"), deadline=deadline)
+        future.add_done_callback(lambda _, number=number: order.append(number))
+        futures.append(future)
+    for future in futures[1:]:
+        with pytest.raises(EngineError, match="deadline"):
+            future.result(60)
+    assert order == [2, 3, 1]
+    assert not futures[0].done()
+
+
+def test_a_text_that_nobody_waits_for_any_more_is_not_judged(held: tuple[Watched, Engine]) -> None:
+    watched, engine = held
+    with pytest.raises(EngineError, match="deadline"):
+        engine.submit(CAKE, deadline=0.0).result(60)
+    watched.gate.set()
+    engine.submit(Exchange("poem")).result(60)
+    assert engine.counts.windows == 2
 
 
 def test_a_failing_forward_fails_its_batch_alone_and_the_engine_lives_on(held: tuple[Watched, Engine]) -> None:
     watched, engine = held
     watched.broken = True
-    same = [engine.submit(BREAD) for _ in range(3)]
+    same = [engine.submit(Exchange(f"bake {word}")) for word in ("bread", "cake", "tea")]
     other = engine.submit(Exchange("bread " * 40))
     same[-1].add_done_callback(lambda _: setattr(watched, "broken", False))
     watched.gate.set()
     for future in same:
-        with pytest.raises(EngineError, match="out of memory"):
+        with pytest.raises(EngineError, match="the model failed: out of memory"):
             future.result(60)
     assert other.result(60).windows == 1
     assert engine.submit(BREAD).result(60).windows == 1
@@ -222,7 +253,7 @@ def test_close_without_draining_fails_what_waits(held: tuple[Watched, Engine]) -
     futures = [engine.submit(exchange) for exchange in texts(20)]
     closing = threading.Thread(target=engine.close, kwargs={"drain": False})
     closing.start()
-    while not engine._closed:
+    while not engine._queue._closed:
         time.sleep(0.001)
     watched.gate.set()
     closing.join(60)
@@ -259,8 +290,11 @@ def test_warm_up_reports_a_model_that_cannot_judge(watched: Watched) -> None:
 
 def test_the_log_says_device_and_dtype(classifier: SafetyClassifier, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO", logger="railmatch"):
-        Engine(classifier).close()
-    assert "prompt engine on cpu in torch.float32, at most 1024 tokens a batch" in caplog.text
+        with Engine(classifier) as engine:
+            engine_report = engine.report
+        assert engine_report["attention"].startswith("sdpa")
+    assert "prompt engine: task prompt, runtime torch, device cpu, dtype float32, attention sdpa: " in caplog.text
+    assert "batch_tokens 1024, batch_windows 64, max_padding 0.05, queue_size 1024, cache_size 4096" in caplog.text
 
 
 def test_a_process_ends_although_texts_still_wait(trigger_models: Path) -> None:
@@ -270,8 +304,55 @@ def test_a_process_ends_although_texts_still_wait(trigger_models: Path) -> None:
         "from railmatch.classifier.inputs import Exchange\n"
         "from railmatch.classifier.model import SafetyClassifier\n"
         "engine = Engine(SafetyClassifier.load(sys.argv[1], device='cpu'))\n"
-        "waiting = [engine.submit(Exchange('bread ' * 100_000)) for _ in range(500)]\n"
+        "waiting = [engine.submit(Exchange(f'{number} ' + 'bread ' * 20_000)) for number in range(500)]\n"
     )
     command = [sys.executable, "-c", script, str(trigger_models / "prompt")]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (finished.returncode, finished.stderr) == (0, "")
+
+
+def test_callers_of_the_same_text_share_its_forward_pass(held: tuple[Watched, Engine]) -> None:
+    watched, engine = held
+    same = [engine.submit(CAKE) for _ in range(5)]
+    assert same[0].cancel()
+    assert len(set(map(id, same))) == 5
+    watched.gate.set()
+    assert len({future.result(60) for future in same[1:]}) == 1
+    assert watched.batches == [[10], [10]]
+    assert engine.counts.shared == 4
+
+
+def test_a_text_that_was_just_judged_is_remembered(watched: Watched) -> None:
+    with Engine(watched) as engine:
+        first = engine.submit(BREAD).result(60)
+        again = engine.submit(BREAD)
+        assert again.done()
+        assert again.result() == first
+        assert engine.submit(CAKE).result(60) != first
+    assert len(watched.batches) == 2
+    assert engine.counts.remembered == 1
+
+
+def test_the_memory_is_bounded(watched: Watched) -> None:
+    with Engine(watched, cache_size=1) as engine:
+        for exchange in (BREAD, CAKE, BREAD, BREAD):
+            engine.submit(exchange).result(60)
+    assert len(watched.batches) == 3
+
+
+def test_a_failure_is_not_remembered(watched: Watched) -> None:
+    watched.broken = True
+    with Engine(watched) as engine:
+        with pytest.raises(EngineError, match="out of memory"):
+            engine.submit(BREAD).result(60)
+        watched.broken = False
+        assert engine.submit(BREAD).result(60).windows == 1
+
+
+def test_a_text_asked_for_again_after_its_callers_left_is_judged(held: tuple[Watched, Engine]) -> None:
+    watched, engine = held
+    assert engine.submit(CAKE).cancel()
+    again = engine.submit(CAKE)
+    watched.gate.set()
+    assert again.result(60).windows == 1
+    assert engine.submit(CAKE).done()

@@ -1,11 +1,9 @@
 """Which windows share a forward pass: worked out by hand."""
 
-import math
 from collections import deque
 
-import pytest
-from railmatch.classifier.engine.schedule import BatchLimits, Judgement, Request, next_batch
-from railmatch.classifier.errors import EngineError
+from railmatch.classifier.engine.request import Request
+from railmatch.classifier.engine.schedule import BatchLimits, next_batch
 from railmatch.classifier.inputs import Exchange, Window
 
 NO_PADDING = BatchLimits(tokens=100, windows=8, padding=0.0)
@@ -58,31 +56,22 @@ def test_a_long_request_takes_turns_with_the_others() -> None:
     long, short, other = request(*[50] * 6), request(5), request(7)
     waiting = deque([long, short, other])
     leaders = []
-    while any(member.windows for member in waiting):
-        waiting = deque(member for member in waiting if member.windows)
+    while waiting:
         leaders.append(next_batch(waiting, NO_PADDING)[0].request)
     assert leaders == [long, short, other, long, long]
 
 
-def test_the_highest_window_counts() -> None:
-    judged = request()
-    for score in (0.2, 0.9, 0.4):
-        judged.note(score)
-    judged.finish()
-    assert judged.future.result() == Judgement(0.9, 3)
+def test_requests_without_windows_leave_the_line() -> None:
+    waiting = deque([request(10), request(10, 10), request(30), request(10)])
+    first, long, other, last = waiting
+    batch = next_batch(waiting, BatchLimits(tokens=30, windows=8, padding=0.0))
+    assert [slot.request for slot in batch] == [first, long, long]
+    assert list(waiting) == [other, last]
 
 
-def test_a_score_that_is_not_a_number_fails_the_request() -> None:
-    judged = request()
-    judged.note(math.nan)
-    judged.finish()
-    with pytest.raises(EngineError, match="no number"):
-        judged.future.result()
-
-
-def test_nobody_minds_an_answer_to_a_cancelled_request() -> None:
-    judged = request()
-    judged.future.cancel()
-    judged.finish()
-    judged.fail("too late")
-    assert judged.future.cancelled()
+def test_where_a_pass_takes_one_window_the_line_is_served_in_turn() -> None:
+    waiting = deque([request(10, 10), request(10), request(10)])
+    first, second, third = waiting
+    leaders = [next_batch(waiting, BatchLimits(tokens=512, windows=1, padding=0.0)) for _ in range(4)]
+    assert [[slot.request for slot in batch] for batch in leaders] == [[first], [second], [third], [first]]
+    assert not waiting
