@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self, get_args
 
 from ..classifier.engine.batching import Engine
+from ..classifier.engine.choose import choose_scorer
 from ..classifier.errors import EngineError, ModelError
 from ..classifier.inputs import Exchange
 from ..classifier.model import SETTINGS_FILE, Device, SafetyClassifier, choose_device
@@ -146,8 +147,11 @@ def load_checks(folder: Path, device: Device = "auto") -> dict[Task, Check]:
     for at, classifier in classifiers.items():
         if at != folder and at.name != classifier.task:
             raise ModelError(f"{at} holds a classifier of the {classifier.task} task; put it into {classifier.task}/")
+    scorers = {at: choose_scorer(classifier, at) for at, classifier in classifiers.items()}
     return {
-        classifier.task: Check(Engine(classifier), classifier.task, classifier.threshold, str(at), _version(at))
+        classifier.task: Check(
+            Engine(classifier, scorers[at]), classifier.task, classifier.threshold, str(at), _version(at)
+        )
         for at, classifier in classifiers.items()
     }
 
