@@ -19,7 +19,7 @@ from .methods import make_method
 from .progress import Advance
 from .recipe import Recipe
 from .rewriting import TrainingTexts
-from .trainer import Trainer
+from .trainer import Observe, Trainer
 from .views import Rewrites, Views
 from .votes import VoteTeacher
 
@@ -43,7 +43,9 @@ class Job:
         self._views: Views | None = None
         self._remembered: RememberedStates | None = None
 
-    def fit(self, labelled: Sequence[Record], name: str, advance: Advance) -> Trainer:
+    def fit(
+        self, labelled: Sequence[Record], name: str, advance: Advance, *, observe: Observe | None = None
+    ) -> Trainer:
         """Train a fresh classifier on some of the labelled records; ``name`` tells its checkpoint from the others'."""
         recipe = self.recipe
         torch.manual_seed(recipe.seed)
@@ -56,9 +58,11 @@ class Job:
             self._views_of(labelled, classifier),
             method,
             recipe.training,
+            lambda_s=recipe.method.lambda_s,
             lambda_u=recipe.method.lambda_u,
             votes=self._votes(labelled) if method else None,
             seed=recipe.seed,
+            observe=observe,
             remembered=self._remembered,
         )
         trainer.fit(checkpoint=Checkpoint(self.work / f"{name}.pt", self.fingerprint), advance=advance)

@@ -163,7 +163,7 @@ class AugmentSettings(Section):
 
 
 class MethodSettings(Section):
-    """The training method, its confidence threshold in [0, 1] and the weight of its unlabelled loss.
+    """The training method, its confidence threshold in [0, 1] and the weights of its labelled and unlabelled losses.
 
     ``gamma`` is MarginMatch's least average pseudo-margin, in logits; ``heads`` how many MultiMatch has, which adapts
     its thresholds and reads neither ``threshold`` nor ``gamma``.
@@ -174,6 +174,7 @@ class MethodSettings(Section):
     threshold: float = Field(default=0.95, ge=0, le=1)
     gamma: float = 0.0
     heads: int = Field(default=3, ge=3, le=15)
+    lambda_s: float = Field(default=1.0, ge=0)
     lambda_u: float = Field(default=1.0, ge=0)
     vote_trust: float = Field(default=0.5, ge=0)
 
@@ -257,6 +258,16 @@ class Recipe(Section):
             raise ValueError(
                 f"method.name is {self.method.name!r}, which learns from unlabelled texts: set data.unlabelled, "
                 "or method.name to supervised"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_teacher(self) -> Self:
+        voted = self.data.votes is not None or self.augment.vote
+        if self.method.lambda_s == 0 and (self.method.name == "supervised" or not voted):
+            raise ValueError(
+                "method.lambda_s is 0, so that the labels teach nothing, and there are no votes to learn from instead: "
+                "set method.lambda_s above 0, or name votes in data.votes (with a method that uses the pool)"
             )
         return self
 

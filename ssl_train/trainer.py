@@ -75,6 +75,7 @@ class Trainer:
         method: Method | None,
         settings: TrainingSettings,
         *,
+        lambda_s: float = 1.0,
         lambda_u: float = 1.0,
         votes: VoteTeacher | None = None,
         seed: int = 0,
@@ -93,6 +94,7 @@ class Trainer:
         self.views = views
         self.method = method
         self.settings = settings
+        self.lambda_s = lambda_s
         self.lambda_u = lambda_u
         self.votes = votes
         self.seed = seed
@@ -226,7 +228,7 @@ class Trainer:
                     first, second = at < len(labels), at >= len(labels)
                     loss_s = supervised_loss(logits[first], labels[at[first]]) / self.settings.labelled_batch
                     loss_u = strong.loss(logits[second], at[second] - len(labels))
-                    self.accelerator.backward(processes * (loss_s + self.lambda_u * loss_u))
+                    self.accelerator.backward(processes * (self.lambda_s * loss_s + self.lambda_u * loss_u))
                 losses += torch.stack([loss_s.detach(), loss_u.detach()])
         supervised, unsupervised = self.accelerator.reduce(losses, "sum").tolist()
         return supervised, unsupervised

@@ -122,6 +122,16 @@ def test_votes_that_cannot_be_had_are_refused(augment, reason):
     assert reason in str(error.value)
 
 
+def test_votes_may_teach_without_the_labels():
+    assert recipe(data=VOTED, method={"lambda_s": 0.0}).method.lambda_s == 0
+
+
+@pytest.mark.parametrize(("data", "method"), [(DATA, "fixmatch"), (VOTED, "supervised")])
+def test_somebody_has_to_teach(data, method):
+    with pytest.raises(ValidationError, match=r"the labels teach nothing, and there are no votes to learn from"):
+        recipe(data=data, method={"name": method, "lambda_s": 0.0})
+
+
 def test_strategies_that_need_no_endpoint_are_not_asked_for():
     augment = recipe(augment={"strategy": ["eda", "restyle", "backtranslation", "mine/own.txt", "identity"]}).augment
     assert augment.asked == ["restyle", "mine/own.txt"]

@@ -140,6 +140,18 @@ def test_the_unlabelled_loss_has_its_weight(build: Build):
         torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-6)
 
 
+def test_the_labelled_loss_has_its_weight(build: Build):
+    """With weight 0 the gradient is that of the strong views alone, though the labelled loss is still told."""
+    one, other = build(FixMatch(0.9), dropout=0.0, lambda_s=0.0), build(FixMatch(0.9), dropout=0.0)
+    strong = strong_views(one, [1.0, 1.0])
+    supervised, _ = one._accumulate(one.views.labelled[:4], one.views.labels[:4], strong)
+    other._accumulate([], other.views.labels[:0], strong)
+    expected = gradients(other)
+    assert supervised > 0
+    for name, gradient in gradients(one).items():
+        torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-6)
+
+
 def test_no_gradient_reaches_the_weak_view(build: Build):
     seen: list[tuple[Tensor, PseudoLabels]] = []
 
