@@ -8,10 +8,11 @@ from huggingface_hub import ModelCard, ModelCardData
 
 from ...classifier.backbone import EMBEDDED
 from .facts import Facts
-from .figures import TITLES, figures_of
-from .page import evaluations, templates
-from .statements import HELD_BACK_NOTE, SETS, absent, describe_calibration
+from .figures import TITLES
+from .measured import evaluations, figure_columns
+from .statements import HELD_BACK_NOTE, absent, describe_calibration
 from .tables import OUTCOMES, count_rows, data_rows
+from .templates import templates
 
 EMBEDDED_BASE = "sentence-transformers/all-MiniLM-L6-v2"
 """The Hub id of the embedded encoder."""
@@ -24,12 +25,9 @@ def render_card(facts: Facts) -> str:
 
     ``license: unknown`` stands for a choice that is the user's, and a base model is named where it is one of the Hub.
     """
-    text = (
-        templates()
-        .get_template("card.md")
-        .render(front_matter=f"---\n{front_matter(facts.training['encoder']).to_yaml()}\n---", **_context(facts))
-    )
-    return str(ModelCard(text))
+    template = templates().get_template("card.md")
+    head = front_matter(facts.training["encoder"]).to_yaml()
+    return str(ModelCard(template.render(front_matter=f"---\n{head}\n---", **_context(facts))))
 
 
 def front_matter(encoder: str) -> ModelCardData:
@@ -61,7 +59,7 @@ def _context(facts: Facts) -> dict[str, Any]:
         "check": 'check_response("a prompt", "a response")' if pair else 'check_prompt("a prompt")',
         "pipeline_input": '{"text": "a prompt", "text_pair": "a response"}' if pair else '"a prompt"',
         "window": settings.window,
-        "threshold": f"{settings.threshold:.6g}",
+        "threshold": repr(settings.threshold),
         "training": _training(facts),
         **_figures(facts),
     }
@@ -87,14 +85,7 @@ def _figures(facts: Facts) -> dict[str, Any]:
     notes += [missing[part] for part in ("figures", "test") if part in missing][:1]
     return {
         "figure_titles": TITLES,
-        "columns": [
-            {
-                "name": SETS[name],
-                "figures": figures_of(evaluation),
-                "examples": f"{evaluation['harmful']:,} harmful, {evaluation['unharmful']:,} unharmful",
-            }
-            for name, evaluation in found.items()
-        ],
+        "columns": figure_columns(facts),
         "figure_notes": notes,
         "calibration": describe_calibration(facts, calibration) if calibration else missing["held_back"],
     }

@@ -32,7 +32,7 @@ class Figure:
         return f"{self.value:.3f}"
 
     @property
-    def range(self) -> str:
+    def bounds(self) -> str:
         """Write the interval, or nothing."""
         return f"{self.interval[0]:.3f} to {self.interval[1]:.3f}" if self.interval else ""
 

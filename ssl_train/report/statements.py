@@ -6,12 +6,9 @@ from typing import Any
 from .facts import Facts, Scored
 from .tables import percent
 
-SETS = {"test": "Test examples", "held-back": "Held-back labels"}
-"""The scored sets, as a heading calls them; the first that is there gives the headline."""
-
 
 def describe_operating_point(facts: Facts, name: str, evaluation: Mapping[str, Any]) -> str:
-    """Say what the threshold does to one of the ``SETS``."""
+    """Say what the threshold does to a set of examples: ``test`` or ``held-back``."""
     count = evaluation["harmful"] + evaluation["unharmful"]
     kind = f"test {facts.settings.task}s" if name == "test" else "labels that were held back from training"
     return (
@@ -27,8 +24,8 @@ def describe_calibration(facts: Facts, calibration: Mapping[str, Any]) -> str:
     return (
         f"Every label was held back once, in {folds} rounds, and scored by a model that never saw it; these scores "
         "alone chose the temperature and the threshold. It is the lowest threshold that blocks at most "
-        f"{percent(calibration['target_fpr'])} of the held-back harmless examples. Since they are only "
-        f"{calibration['unharmful']:,}, the true rate lies between {low} and {high} (95% interval)."
+        f"{100 * calibration['target_fpr']:.3g}% of the held-back harmless examples. There are "
+        f"{calibration['unharmful']:,} of them, which leaves the true rate between {low} and {high} (95% interval)."
     )
 
 

@@ -44,10 +44,10 @@ def calibration_rows(calibration: Mapping[str, Any]) -> Rows:
     return [
         ("Temperature", f"{calibration['temperature']:.3f}"),
         ("Threshold", f"{calibration['threshold']:.4f}"),
-        ("Target false-positive rate", percent(calibration["target_fpr"])),
+        ("Target false-positive rate", f"{100 * calibration['target_fpr']:.3g}%"),
         ("Reached on held-back labels", f"{percent(calibration['fpr'])} (95% interval {low} to {high})"),
         ("Recall there", percent(calibration["recall"])),
-        ("Held-back labels", _classes(calibration)),
+        ("Held-back labels", classes(calibration)),
     ]
 
 
@@ -55,14 +55,15 @@ def data_rows(training: Mapping[str, Any]) -> Rows:
     """Count the examples that went in."""
     labelled, test = training.get("classes"), training.get("evaluation")
     return [
-        ("Labelled", _classes(labelled) if labelled else f"{training['labels']:,}"),
-        ("Test", _classes(test) if test else "none"),
+        ("Labelled", classes(labelled) if labelled else f"{training['labels']:,}"),
+        ("Test", classes(test) if test else "none"),
         ("Unlabelled", f"{training['pool']:,}"),
         ("Longer than one window", f"{training.get('shortened', 0):,}"),
     ]
 
 
-def _classes(counts: Mapping[str, Any]) -> str:
+def classes(counts: Mapping[str, Any]) -> str:
+    """Write how many examples of either class there are."""
     return f"{counts['harmful']:,} harmful, {counts['unharmful']:,} unharmful"
 
 

@@ -48,7 +48,7 @@ def test_the_card_counts_the_data_and_shows_figures_with_intervals(tmp_path: Pat
         in text
     )
     assert re.search(r"^\| F1 at the threshold \| 0\.800 \| \S+ to \S+ \| 0\.750 \| \S+ to \S+ \|$", text, re.MULTILINE)
-    assert "blocks at most 20.0% of the held-back harmless examples" in text
+    assert "blocks at most 20% of the held-back harmless examples" in text
     assert "\n\n\n" not in text
 
 

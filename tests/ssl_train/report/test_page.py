@@ -71,7 +71,7 @@ def test_every_section_is_filled(tmp_path: Path):
     for name, plots in (("curves", 2), ("calibration", 3), ("training", 2)):
         assert section(html, name).count("<svg") == plots, name
     assert 'class="missing"' not in html
-    assert "at most 20.0% of the held-back harmless examples. Since they are only 6, the true rate lies between" in html
+    assert "at most 20% of the held-back harmless examples. There are 6 of them, which leaves the true rate" in html
     assert "The 2 mistakes on 10 held-back labels, the surest first." in words(html)
     data = words(section(html, "data"))
     assert "Labelled 4 harmful, 6 unharmful Test 2 harmful, 2 unharmful Unlabelled 1,300" in data

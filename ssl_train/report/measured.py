@@ -1,0 +1,40 @@
+"""Which examples of a run were scored, and the figures on them at the threshold that the model has now."""
+
+from typing import Any
+
+from ...classifier.metrics import evaluate_scores
+from .facts import Facts, Scored
+from .figures import figures_of
+from .tables import classes
+
+SETS = {"test": "Test examples", "held-back": "Held-back labels"}
+"""The sets of scored examples, as a heading calls them; the first that is there gives the headline."""
+
+
+def scored_sets(facts: Facts) -> dict[str, Scored]:
+    """Give the scored examples that there are, by the names of ``SETS``."""
+    sets = {"test": facts.scores.test, "held-back": facts.scores.held_back}
+    return {name: scored for name, scored in sets.items() if scored}
+
+
+def evaluations(facts: Facts) -> dict[str, dict[str, Any]]:
+    """Give the evaluations that there are, as ``Evaluation.as_dict`` does, by the names of ``SETS``.
+
+    Where somebody changed the threshold in railmatch.json, they are made anew from the scores.
+    """
+    stored = {"test": facts.training.get("evaluation"), "held-back": facts.training.get("held_back")}
+    scored = scored_sets(facts)
+    threshold = facts.settings.threshold
+    found = {name: evaluation for name, evaluation in stored.items() if evaluation}
+    for name, evaluation in found.items():
+        if evaluation["threshold"] != threshold and name in scored:
+            found[name] = evaluate_scores(*scored[name].arrays(), threshold=threshold).as_dict()
+    return found
+
+
+def figure_columns(facts: Facts) -> list[dict[str, Any]]:
+    """Give a column of figures for each evaluation: its name, its figures by name, and its examples in words."""
+    return [
+        {"name": SETS[name], "figures": figures_of(evaluation), "examples": classes(evaluation)}
+        for name, evaluation in evaluations(facts).items()
+    ]
