@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from ..classifier.calibration import ThresholdReport, fit_temperature, margins, 
 from ..classifier.metrics import Evaluation, evaluate_scores
 from ..classifier.model import SafetyClassifier
 from ..classifier.tasks import LABELS
-from .data import load_records
+from .data import Record, load_records
 from .evaluation import score_records
 from .folds import held_back_folds
 from .job import Job
@@ -26,6 +27,7 @@ from .report.versions import versions
 from .report.writing import write_page, write_training
 from .rewriting import TrainingTexts, load_texts
 from .strong_texts import gather_strong_texts
+from .trainer import Observe
 from .vote_checks import require_votes_of_use
 from .voting import gather_votes
 
@@ -50,6 +52,7 @@ def train(
     texts: TrainingTexts | None = None,
     base: Path | None = None,
     progress: Progress = silent,
+    observe: Callable[[Sequence[Record]], Observe] | None = None,
 ) -> TrainingResult:
     """Train the classifier that a recipe describes and save it as the folder ``out``.
 
@@ -64,6 +67,8 @@ def train(
         texts: those of the recipe, where they are loaded already.
         base: where relative paths of the recipe start if the current folder does not hold them.
         progress: how to tell a person how far it is.
+        observe: given the pool, makes what is told of every step's pseudo-labels in the training on all labels, by
+            position in that pool: for measuring, never for training.
 
     Raises:
         DataError: the data cannot be used. EndpointError: answers are missing and the endpoint cannot be used.
@@ -89,7 +94,7 @@ def train(
     job = Job(recipe, texts, rewrites, work, accelerator)
     with progress(f"training on {recipe.task}s", recipe.training.steps * (len(folds) + 1)) as advance:
         scores = job.held_back_scores(folds, advance) if folds else None
-        trainer = job.fit(texts.labelled, "final", advance)
+        trainer = job.fit(texts.labelled, "final", advance, observe=observe(texts.pool) if observe else None)
     classifier = trainer.classifier
     report = _describe(recipe, texts) | {"rewrites": counts, "votes": votes, "shortened": trainer.views.shortened}
     report["history"] = trainer.history.as_dict()

@@ -17,8 +17,10 @@ from disk import full_disk
 from railmatch.classifier.errors import DataError, ModelError, SettingsError
 from railmatch.classifier.inputs import Exchange
 from railmatch.classifier.model import SafetyClassifier
+from railmatch.ssl_train.data import Record
 from railmatch.ssl_train.recipe import Recipe
 from railmatch.ssl_train.run import train
+from railmatch.ssl_train.trainer import Observe
 from safetensors.torch import load_file
 from small_training import Steps, recipe, rewrite, text, write_data, write_rows
 
@@ -121,6 +123,21 @@ def test_without_test_data_there_are_no_figures(data: Path, tiny_encoder: Path):
     assert "evaluation" not in json.loads((data / "model/training.json").read_text())
 
 
+def test_who_observes_is_told_of_the_pool_and_of_each_step_on_all_labels(data: Path, tiny_encoder: Path):
+    pools: list[list[str]] = []
+    seen: list[tuple[int, int]] = []
+
+    def observe(pool: Sequence[Record]) -> Observe:
+        pools.append([record.id for record in pool])
+        return lambda step, index, pseudo: seen.append((step, len(index)))
+
+    result = train(recipe(data, tiny_encoder), data / "model", base=data, observe=observe)
+    assert pools == [[f"u{label}-{number}" for number in range(8, 20) for label in (0, 1)]]
+    assert seen == [(step, 6) for step in range(12)]  # those of the two folds are not told
+    unseen = train(recipe(data, tiny_encoder), data / "unseen", base=data)
+    assert unseen.report["history"] == result.report["history"]
+
+
 def test_the_threshold_keeps_its_rate_on_held_back_labels(data: Path, tiny_encoder: Path):
     result = train(recipe(data, tiny_encoder), data / "model", base=data)
     assert result.report["calibration"]["fpr"] <= 0.25
@@ -141,6 +158,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from railmatch.ssl_train.run import train
+from railmatch.ssl_train.trainer import Observe
 from small_training import Steps, recipe
 data, encoder, at = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 progress = Steps(at, lambda: os.kill(os.getpid(), signal.SIGKILL))
@@ -411,6 +429,7 @@ import sys
 from pathlib import Path
 from accelerate import PartialState
 from railmatch.ssl_train.run import train
+from railmatch.ssl_train.trainer import Observe
 from small_training import recipe
 data, encoder, out = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
 settings = recipe(data, encoder, training={"dropout": 0.0, "labelled_batch": 5, "unlabelled_batch": 7})
