@@ -247,8 +247,11 @@ def check(
 @click.option(
     "--base-url", default="https://api.openai.com/v1", show_default=True, help="Its OpenAI-compatible endpoint."
 )
+@click.option(
+    "--colang", type=click.Choice(["1", "2"]), default="1", show_default=True, help="Colang version of the flows."
+)
 @click.option("--force", is_flag=True, help="Replace the files of an earlier config.")
-def init(folder: Path, models: Path, main_model: str, base_url: str, force: bool) -> None:
+def init(folder: Path, models: Path, main_model: str, base_url: str, colang: Literal["1", "2"], force: bool) -> None:
     """Write a NeMo Guardrails config to DIR that checks a chat with the models of --models.
 
     Example:
@@ -260,10 +263,12 @@ def init(folder: Path, models: Path, main_model: str, base_url: str, force: bool
     \b
     - The config checks prompts if models/prompt is there, responses if models/response is.
     - The key of the main model is read from OPENAI_API_KEY when the app starts.
+    - With --colang 2, responses are not streamed: NeMo would not check them.
     """
     from .rails.scaffold import write_config
 
-    for path in write_config(folder, models, main_model=main_model, base_url=base_url, force=force):
+    written = write_config(folder, models, main_model=main_model, base_url=base_url, colang=colang, force=force)
+    for path in written:
         click.echo(path)
 
 

@@ -1,13 +1,19 @@
-"""The actions that flows call: each one line around the Guard."""
+"""The actions that flows call: each gathers what is to be judged and asks the Guard."""
 
-from typing import Any
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from nemoguardrails.actions import action
 from nemoguardrails.actions.rail_outcome import RailOutcome
 
+from .conversation import asked_so_far, turns, unanswered
 from .guard import Guard
-from .settings import ACTIONS
+from .in_use import ACTIONS
 from .verdict import Verdict
+
+Source = Literal["user", "retrieval", "tool"]
+"""Where a text that is judged as a prompt comes from."""
 
 
 class GuardActions:
@@ -16,15 +22,32 @@ class GuardActions:
     NeMo passes more than it is asked for while it streams, hence ``**_``. An exception is not caught: NeMo then blocks.
     """
 
-    def __init__(self, guard: Guard) -> None:
-        """Take the guard that judges."""
+    def __init__(self, guard: Guard, *, context_turns: int = 0) -> None:
+        """Take the guard that judges, and how many of the user's earlier messages are judged with the newest."""
         self.guard = guard
+        self.context_turns = context_turns
 
     @action(name=ACTIONS["prompt"])  # type: ignore[untyped-decorator]  # NeMo Guardrails ships no types
-    async def check_input(self, text: Any = None, context: dict[str, Any] | None = None, **_: Any) -> RailOutcome:
-        """Judge ``text``, or the conversation's newest user message."""
-        prompt = text_of(text if text is not None else _newest("user_message", context))
-        return outcome(await self.guard.check_prompt_async(prompt), self.guard)
+    async def check_input(
+        self,
+        text: Any = None,
+        context: dict[str, Any] | None = None,
+        events: Sequence[Any] | None = None,
+        source: Source = "user",
+        **_: Any,
+    ) -> RailOutcome:
+        """Judge ``text``, or the newest user message; a user's message with those before it that nobody answered.
+
+        A text of another ``source``, retrieved or of a tool, is judged by itself.
+        """
+        newest = text_of(_newest("user_message", context) if text is None and source == "user" else text or "")
+        asked = {"text": [newest]}
+        if source == "user":
+            asked |= self._before(newest, events)
+        judged = [(part, one) for part, texts in asked.items() for one in texts]
+        verdicts = await asyncio.gather(*(self.guard.check_prompt_async(one) for _, one in judged))
+        worst = max(range(len(judged)), key=lambda number: (*verdicts[number].severity, -number))
+        return outcome(verdicts[worst], self.guard, source=source, part=judged[worst][0], texts=len(judged))
 
     @action(name=ACTIONS["response"])  # type: ignore[untyped-decorator]  # NeMo Guardrails ships no types
     async def check_output(self, text: Any = None, context: dict[str, Any] | None = None, **_: Any) -> RailOutcome:
@@ -32,6 +55,14 @@ class GuardActions:
         prompt = text_of(_newest("user_message", context))
         response = text_of(text if text is not None else _newest("bot_message", context))
         return outcome(await self.guard.check_response_async(prompt, response), self.guard)
+
+    def _before(self, newest: str, events: Sequence[Any] | None) -> dict[str, list[str]]:
+        """Give the user's unanswered earlier messages, and the conversation as one text where that is wanted."""
+        conversation = turns(events)
+        earlier = [text_of(content) for content in unanswered(conversation)[:-1]]
+        together = [text_of(content) for content in asked_so_far(conversation, self.context_turns + 1)[:-1]]
+        joined = ["\n".join([*together, newest])] if self.context_turns and together else []
+        return {"earlier message": earlier, "conversation": joined}
 
 
 def text_of(content: Any) -> str:
@@ -48,13 +79,13 @@ def text_of(content: Any) -> str:
     return "\n".join(part["text"] for part in parts)
 
 
-def outcome(verdict: Verdict, guard: Guard) -> RailOutcome:
+def outcome(verdict: Verdict, guard: Guard, **about: Any) -> RailOutcome:
     """Tell NeMo what a verdict means; the metadata says what was found, and whether it was found at all.
 
     A text that could not be judged gives a failed block, or where the config says ``fail: open`` an allowed text whose
     metadata says ``undecided``.
     """
-    metadata = {**verdict.as_dict(), "fail": guard.fail}
+    metadata = {**verdict.as_dict(), "fail": guard.fail, **about}
     if not guard.stops(verdict):
         return RailOutcome.allow(reason=verdict.reason, metadata=metadata)
     blocked = RailOutcome.block if verdict.decision == "block" else RailOutcome.failure

@@ -1,6 +1,7 @@
 """Write a guardrails config for a models' folder: what ``railmatch init`` does.
 
-The folder ``config/guardrails`` is copied, with its models, main model and rails filled in.
+The folder ``config/guardrails``, or ``config/guardrails_colang_2``, is copied, with its models, main model and rails
+filled in.
 """
 
 import json
@@ -8,13 +9,18 @@ import os
 import re
 from importlib.resources import files
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 from ..classifier.errors import ModelError, SettingsError
 from ..classifier.storage import write_text_atomically
 from ..classifier.tasks import Task
 
-FILES = ("config.yml", "config.py", "railmatch.co")
+Colang = Literal["1", "2"]
+_FOLDERS: dict[Colang, str] = {"1": "guardrails", "2": "guardrails_colang_2"}
+_FILES: dict[Colang, tuple[str, ...]] = {
+    "1": ("config.yml", "config.py", "railmatch.co"),
+    "2": ("config.yml", "config.py", "main.co", "railmatch.co"),
+}
 _RAIL: dict[Task, str] = {"prompt": "input", "response": "output"}
 _MODEL_FILE = "railmatch.json"
 
@@ -25,6 +31,7 @@ def write_config(
     *,
     main_model: str = "gpt-4o-mini",
     base_url: str = "https://api.openai.com/v1",
+    colang: Colang = "1",
     force: bool = False,
 ) -> list[Path]:
     """Write a guardrails config that checks what the models judge, and give the files written.
@@ -36,6 +43,7 @@ def write_config(
         models: folder with ``prompt/`` and ``response/``, either of which may be missing, or with one model.
         main_model: the chat model that answers.
         base_url: its endpoint, which speaks OpenAI's protocol.
+        colang: the version of Colang that the flows are written in; in 2, NeMo does not stream what is checked.
         force: replace files that are there already.
 
     Raises:
@@ -43,11 +51,16 @@ def write_config(
         SettingsError: a file is there already, with other content.
         OSError: the target cannot be written.
     """
-    contents = {target / name: (files("railmatch.config") / "guardrails" / name).read_text("utf-8") for name in FILES}
+    source = files("railmatch.config") / _FOLDERS[colang]
+    contents = {target / name: (source / name).read_text("utf-8") for name in _FILES[colang]}
+    judged = _tasks(models)
     contents[target / "config.yml"] = _filled_in(
-        contents[target / "config.yml"],
-        models=_path_from(target, models), main_model=main_model, base_url=base_url, tasks=_tasks(models), at=target,
+        contents[target / "config.yml"].replace(f"config/{_FOLDERS[colang]}", target.as_posix()),
+        models=_path_from(target, models), main_model=main_model, base_url=base_url,
     )  # fmt: skip
+    for task in get_args(Task):
+        if task not in judged:
+            contents = {path: _without_rail(text, _RAIL[task]) for path, text in contents.items()}
     changed = {path: text for path, text in contents.items() if not _holds(path, text)}
     taken = [str(path) for path in changed if path.exists()]
     if taken and not force:
@@ -80,15 +93,16 @@ def _path_from(target: Path, models: Path) -> str:
     return models.as_posix()
 
 
-def _filled_in(template: str, *, models: str, main_model: str, base_url: str, tasks: list[Task], at: Path) -> str:
-    text = template.replace("config/guardrails", at.as_posix())
-    text = _with_value(text, "model", main_model)
+def _filled_in(template: str, *, models: str, main_model: str, base_url: str) -> str:
+    text = _with_value(template, "model", main_model)
     text = _with_value(text, "base_url", base_url)
-    text = _with_value(text, "models", models)
-    for task, rail in _RAIL.items():
-        if task not in tasks:
-            text = re.sub(rf"^  {rail}:\n(?:   .*\n)+", "", text, flags=re.MULTILINE)
-    return text
+    return _with_value(text, "models", models)
+
+
+def _without_rail(text: str, rail: str) -> str:
+    """Take out the section of config.yml, or the flow of main.co, that runs the rails of one side."""
+    text = re.sub(rf"^  {rail}:\n(?:   .*\n)+", "", text, flags=re.MULTILINE)
+    return re.sub(rf"^flow {rail} rails .*\n(?:  .*\n)+\n?", "", text, flags=re.MULTILINE)
 
 
 def _with_value(text: str, key: str, value: str) -> str:

@@ -4,8 +4,6 @@ NeMo Guardrails drops keys that it does not know without a word, so everything t
 """
 
 import difflib
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -14,16 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..classifier.errors import SettingsError
 from ..classifier.model import Device
 from ..classifier.tasks import Task
+from .in_use import ACTIONS, called_actions, tasks_in_use
 
 if TYPE_CHECKING:
     from nemoguardrails import RailsConfig
+
+__all__ = ["Fail", "RailSettings"]
 
 Fail = Literal["closed", "open"]
 """What the rails do with a text that could not be judged: ``closed`` blocks it, ``open`` lets it through."""
 
 SECTION = "railmatch"
-ACTIONS: dict[Task, str] = {"prompt": "railmatch_check_input", "response": "railmatch_check_output"}
-"""The action that judges each task; flows call it by this name."""
 
 
 class RailSettings(BaseModel):
@@ -36,6 +35,8 @@ class RailSettings(BaseModel):
         deadline: seconds after which a text counts as not judged; None waits as long as it takes.
         prompt_threshold: replaces the threshold stored with the model, in (0, 1].
         response_threshold: the same for responses.
+        context_turns: how many of the user's earlier messages are judged together with the newest one, besides the
+            newest alone; 0 judges it alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -46,6 +47,7 @@ class RailSettings(BaseModel):
     deadline: float | None = Field(default=None, gt=0)
     prompt_threshold: float | None = Field(default=None, gt=0, le=1)
     response_threshold: float | None = Field(default=None, gt=0, le=1)
+    context_turns: int = Field(default=0, ge=0)
 
     @classmethod
     def from_config(cls, config: "RailsConfig") -> Self:
@@ -54,8 +56,8 @@ class RailSettings(BaseModel):
         A relative ``models`` is looked for beside the config first, then in the current folder.
 
         Raises:
-            SettingsError: a key or a value is not allowed, the models' folder does not exist, or the config streams
-                responses to the user before they are checked.
+            SettingsError: a key or a value is not allowed, the models' folder does not exist, or the config has a
+                rail that NeMo would not run in time, or not at all.
         """
         section = config.custom_data.get(SECTION, {})
         if not isinstance(section, dict):
@@ -66,30 +68,13 @@ class RailSettings(BaseModel):
         except ValidationError as error:
             raise SettingsError(_explain(error)) from error
         _refuse_unchecked_streaming(config)
+        _refuse_unchecked_retrieval(config)
         return settings.model_copy(update={"models": str(_existing_folder(settings.models, config.config_path))})
 
     @property
     def thresholds(self) -> dict[Task, float | None]:
         """Give the thresholds that replace the models' own by task, None where it stays."""
         return {"prompt": self.prompt_threshold, "response": self.response_threshold}
-
-
-def tasks_in_use(config: "RailsConfig") -> list[Task]:
-    """List the tasks whose action one of the config's input or output rails calls."""
-    listed = (*config.rails.input.flows, *config.rails.output.flows)
-    rails = {re.split(r"\s*[$(]", name)[0] for name in listed}  # without parameters: 'look $twice=1', 'look(twice=1)'
-    called = {action for flow in config.flows if _flow_name(flow) in rails for action in _actions_of(flow)}
-    return [task for task, action in ACTIONS.items() if action in called]
-
-
-def _flow_name(flow: Any) -> Any:
-    return flow.get("id") if isinstance(flow, dict) else None
-
-
-def _actions_of(flow: Any) -> Iterator[str]:
-    for element in flow.get("elements", []):
-        if isinstance(element, dict) and "action_name" in element:
-            yield element["action_name"]
 
 
 def _refuse_unknown_section(custom_data: dict[str, Any]) -> None:
@@ -113,10 +98,34 @@ def _explain(error: ValidationError) -> str:
 
 def _refuse_unchecked_streaming(config: "RailsConfig") -> None:
     streaming = config.rails.output.streaming
-    if "response" in tasks_in_use(config) and streaming.enabled and streaming.stream_first:
+    if "response" not in tasks_in_use(config) or not streaming.enabled:
+        return
+    if config.colang_version != "1.0":
+        raise SettingsError(
+            "rails.output.streaming.enabled is true, but with colang_version 2.x NeMo streams a response without "
+            "running its output rails; set it to false, or use colang_version 1.0"
+        )
+    if streaming.stream_first:
         raise SettingsError(
             "rails.output.streaming.stream_first is true (NeMo's default), which sends the response to the user before "
             "it is checked; write 'stream_first: false' under rails.output.streaming"
+        )
+    if streaming.context_size < 1:
+        raise SettingsError(
+            "rails.output.streaming.context_size is 0, so each window of a response would be judged without what came "
+            "before it; write at least 'context_size: 1' (NeMo's default is 50)"
+        )
+
+
+def _refuse_unchecked_retrieval(config: "RailsConfig") -> None:
+    """Refuse a retrieval rail that NeMo would never run: without dialog rails it retrieves and answers in one step."""
+    listed = tuple(config.rails.retrieval.flows)
+    dialog = config.colang_version != "1.0" or config.user_messages
+    if ACTIONS["prompt"] in called_actions(config, listed) and not dialog:
+        raise SettingsError(
+            f"rails.retrieval.flows is {list(listed)}, but without dialog rails ('define user ...') NeMo never runs "
+            "retrieval rails; list the flow under rails.input.flows, which checks the relevant_chunks of a context "
+            "message before the main LLM is asked"
         )
 
 

@@ -6,7 +6,8 @@ from nemoguardrails import LLMRails
 
 from .actions import GuardActions
 from .guard import shared_guard
-from .settings import ACTIONS, RailSettings, tasks_in_use
+from .in_use import ACTIONS, tasks_in_use
+from .settings import RailSettings
 
 _log = logging.getLogger(__name__)
 
@@ -21,11 +22,16 @@ def init(app: LLMRails) -> None:
     """
     settings = RailSettings.from_config(app.config)
     guard = shared_guard(settings)
-    for task in tasks_in_use(app.config):
+    tasks = tasks_in_use(app.config)
+    for task in tasks:
         guard.check(task)
-    if not tasks_in_use(app.config):
-        _log.warning("no input or output rail calls %s: RailMatch checks nothing", " or ".join(ACTIONS.values()))
-    actions = GuardActions(guard)
+    if not tasks:
+        _log.warning("no rail calls %s: RailMatch checks nothing", " or ".join(ACTIONS.values()))
+    if app.config.colang_version != "1.0" and "response" in tasks and not app.config.rails.output.flows:
+        app.config.rails.output.flows = [
+            "output rails"
+        ]  # with one listed, stream_async refuses what it would not check
+    actions = GuardActions(guard, context_turns=settings.context_turns)
     app.register_action(actions.check_input, ACTIONS["prompt"])
     app.register_action(actions.check_output, ACTIONS["response"])
     for check in guard.checks.values():

@@ -88,6 +88,65 @@ def test_the_newest_message_of_a_conversation_is_judged(config: Configs) -> None
     assert app.generate(messages=[*history, *user(HARMLESS)])["content"] == FINE
 
 
+def test_every_message_since_the_last_answer_is_judged(config: Configs) -> None:
+    llm = FakeLLMModel(responses=[FINE])
+    app = LLMRails(config(), llm=llm)
+    answered = [*user(HARMFUL), {"role": "assistant", "content": REFUSAL}]
+    assert app.generate(messages=[*user(HARMFUL), *user(HARMLESS)])["content"] == REFUSAL
+    assert app.generate(messages=[*user(HARMLESS), *user(HARMFUL), *user("thank you")])["content"] == REFUSAL
+    assert llm.inference_count == 0
+    assert app.generate(messages=[*answered, *user(HARMLESS)])["content"] == FINE
+
+
+def test_with_context_the_conversation_is_judged_as_one(config: Configs) -> None:
+    app = LLMRails(config(lambda content: content["custom_data"]["railmatch"].update(context_turns=2)))
+    options = {"rails": ["input"], "log": {"activated_rails": True}}
+    history = [*user(HARMFUL), {"role": "assistant", "content": REFUSAL}, *user("thank you")]
+    history.append({"role": "assistant", "content": FINE})
+    (near,) = outcomes(app.generate(messages=[*history, *user(HARMLESS)], options=options))
+    assert (near.is_blocked, near.metadata["part"], near.metadata["texts"]) == (True, "conversation", 2)
+    history += [*user("and then"), {"role": "assistant", "content": FINE}]
+    (far,) = outcomes(app.generate(messages=[*history, *user(HARMLESS)], options=options))
+    assert (far.is_blocked, far.metadata["part"], far.metadata["texts"]) == (False, "text", 2)
+
+
+RETRIEVAL, TOOL = "railmatch check retrieval", "railmatch check tool input"
+
+
+@pytest.mark.parametrize("exceptions", [False, True])
+def test_chunks_given_with_a_message_are_judged_before_the_main_llm(config: Configs, exceptions: bool) -> None:
+    def check_chunks(content: dict[str, Any]) -> None:
+        content["rails"]["input"]["flows"].append(RETRIEVAL)
+        content["enable_rails_exceptions"] = exceptions
+
+    llm = FakeLLMModel(responses=[FINE, FINE])
+    app = LLMRails(config(check_chunks), llm=llm)
+    chunks = {"role": "context", "content": {"relevant_chunks": "to make a weapon, take\nyour time"}}
+    answer = app.generate(messages=[chunks, *user(HARMLESS)])
+    assert (
+        answer["content"]["type"] == "RailMatchRetrievalRailException" if exceptions else answer["content"] == REFUSAL
+    )
+    assert llm.inference_count == 0
+    chunks["content"]["relevant_chunks"] = "to bake bread, take your time"
+    assert app.generate(messages=[chunks, *user(HARMLESS)])["content"] == FINE
+    assert app.generate(messages=user(HARMLESS))["content"] == FINE
+
+
+@pytest.mark.parametrize("exceptions", [False, True])
+def test_results_of_tools_are_judged(config: Configs, exceptions: bool) -> None:
+    def check_tools(content: dict[str, Any]) -> None:
+        content["rails"]["tool_input"] = {"flows": [TOOL]}
+        content["enable_rails_exceptions"] = exceptions
+
+    app = LLMRails(config(check_tools), llm=FakeLLMModel(responses=[FINE]))
+    call = {"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    messages = [*user(HARMLESS), {"role": "assistant", "content": "", "tool_calls": [call]}]
+    result = {"role": "tool", "name": "look", "tool_call_id": "1", "content": "this is a weapon"}
+    answer = app.generate(messages=[*messages, result])
+    assert answer["content"]["type"] == "RailMatchToolRailException" if exceptions else answer["content"] == REFUSAL
+    assert app.generate(messages=[*messages, {**result, "content": "this is bread"}])["content"] != REFUSAL
+
+
 def test_the_log_of_a_request_carries_score_and_threshold(config: Configs, trigger_models: Path) -> None:
     app = LLMRails(config(), llm=FakeLLMModel(responses=[UNSAFE]))
     response = app.generate(messages=user(HARMLESS), options={"log": {"activated_rails": True}})

@@ -85,9 +85,16 @@ def test_a_folder_without_models_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "guardrails").exists()
 
 
-def test_the_flows_of_the_config_are_those_of_the_rails() -> None:
-    copy = CHECKOUT / "config" / "guardrails" / "railmatch.co"
-    assert copy.read_bytes() == (CHECKOUT / "rails" / "colang_1" / "railmatch.co").read_bytes()
+@pytest.mark.parametrize(("folder", "colang"), [("guardrails", "colang_1"), ("guardrails_colang_2", "colang_2")])
+def test_the_flows_of_the_config_are_those_of_the_rails(folder: str, colang: str) -> None:
+    copy = CHECKOUT / "config" / folder / "railmatch.co"
+    assert copy.read_bytes() == (CHECKOUT / "rails" / colang / "railmatch.co").read_bytes()
+
+
+def test_both_configs_are_set_up_alike() -> None:
+    first, second = (CHECKOUT / "config" / folder for folder in ("guardrails", "guardrails_colang_2"))
+    assert (first / "config.py").read_bytes() == (second / "config.py").read_bytes()
+    assert settings_of(first)["custom_data"] == settings_of(second)["custom_data"]
 
 
 def test_the_config_of_a_checkout_works_as_it_is(

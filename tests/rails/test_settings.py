@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from nemoguardrails import RailsConfig
 from railmatch.classifier.errors import SettingsError
-from railmatch.rails.settings import RailSettings, tasks_in_use
+from railmatch.rails.in_use import tasks_in_use
+from railmatch.rails.settings import RailSettings
 
 
 def with_settings(**settings: Any) -> Callable[[dict[str, Any]], None]:
@@ -25,6 +26,7 @@ def test_what_init_writes_is_read_back(config: Callable[..., RailsConfig], trigg
 
 def test_every_setting_is_read(config: Callable[..., RailsConfig]) -> None:
     given = {"device": "cpu", "fail": "open", "deadline": 2, "prompt_threshold": 0.25, "response_threshold": 1}
+    given["context_turns"] = 3
     settings = RailSettings.from_config(config(with_settings(**given)))
     assert settings.model_dump(exclude={"models"}) == given
     assert settings.thresholds == {"prompt": 0.25, "response": 1.0}
@@ -41,6 +43,10 @@ def test_every_setting_is_read(config: Callable[..., RailsConfig]) -> None:
         ({"prompt_threshold": 50}, "custom_data.railmatch.prompt_threshold is 50: input should be less than or equal"),
         ({"response_threshold": 0}, "custom_data.railmatch.response_threshold is 0: input should be greater than 0"),
         ({"deadline": 0}, "custom_data.railmatch.deadline is 0: input should be greater than 0"),
+        (
+            {"context_turns": -1},
+            "custom_data.railmatch.context_turns is -1: input should be greater than or equal to 0",
+        ),
         ({"models": 3}, "custom_data.railmatch.models is 3: input should be a valid string"),
     ],
 )
@@ -95,6 +101,29 @@ def test_a_missing_folder_is_named_with_the_places_looked_at(
 def test_a_response_must_not_be_shown_before_it_is_checked(config: Callable[..., RailsConfig]) -> None:
     with pytest.raises(SettingsError, match=r"before it is checked; write 'stream_first: false'"):
         RailSettings.from_config(config(with_streaming(stream_first=True)))
+
+
+def test_a_window_must_hold_what_came_before_it(config: Callable[..., RailsConfig]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        RailSettings.from_config(config(with_streaming(context_size=0)))
+    assert str(caught.value) == (
+        "rails.output.streaming.context_size is 0, so each window of a response would be judged without what came "
+        "before it; write at least 'context_size: 1' (NeMo's default is 50)"
+    )
+
+
+def test_a_retrieval_rail_that_nemo_never_runs_is_refused(config_folder: Callable[..., Path]) -> None:
+    folder = config_folder(lambda content: content["rails"].update(retrieval={"flows": ["railmatch check retrieval"]}))
+    with pytest.raises(SettingsError) as caught:
+        RailSettings.from_config(RailsConfig.from_path(str(folder)))
+    assert str(caught.value) == (
+        "rails.retrieval.flows is ['railmatch check retrieval'], but without dialog rails ('define user ...') NeMo "
+        "never runs retrieval rails; list the flow under rails.input.flows, which checks the relevant_chunks of a "
+        "context message before the main LLM is asked"
+    )
+    (folder / "dialog.co").write_text('define user greets\n  "hello"\n')
+    assert tasks_in_use(RailsConfig.from_path(str(folder))) == ["prompt", "response"]
+    RailSettings.from_config(RailsConfig.from_path(str(folder)))
 
 
 def test_streaming_is_fine_where_no_response_is_checked_or_none_is_streamed(config: Callable[..., RailsConfig]) -> None:

@@ -72,7 +72,7 @@ def test_a_config_that_checks_nothing_is_warned_about(
     config: Callable[..., RailsConfig], caplog: pytest.LogCaptureFixture
 ) -> None:
     LLMRails(config(lambda content: content.pop("rails")))
-    assert "no input or output rail calls railmatch_check_input or railmatch_check_output" in caplog.text
+    assert "no rail calls railmatch_check_input or railmatch_check_output" in caplog.text
 
 
 def test_two_apps_share_the_models(config: Callable[..., RailsConfig]) -> None:
