@@ -17,7 +17,7 @@ from ..classifier.model import SETTINGS_FILE, Device, SafetyClassifier, choose_d
 from ..classifier.normalising import undo_evasion
 from ..classifier.tasks import Task
 from .question import Check, Question
-from .settings import Fail, RailSettings
+from .settings import DEADLINE, Fail, RailSettings
 from .verdict import Verdict
 
 __all__ = ["Check", "Guard", "Verdict", "load_checks", "shared_guard"]
@@ -31,7 +31,9 @@ class Guard:
     'allow'
     """
 
-    def __init__(self, checks: Mapping[Task, Check], *, fail: Fail = "closed", deadline: float | None = None) -> None:
+    def __init__(
+        self, checks: Mapping[Task, Check], *, fail: Fail = "closed", deadline: float | None = DEADLINE
+    ) -> None:
         """Take the models by task; ``fail`` is what ``stops`` says of an undecided verdict, ``deadline`` in seconds."""
         self.checks = dict(checks)
         self.fail: Fail = fail
@@ -44,7 +46,7 @@ class Guard:
         *,
         device: Device = "auto",
         fail: Fail = "closed",
-        deadline: float | None = None,
+        deadline: float | None = DEADLINE,
         prompt_threshold: float | None = None,
         response_threshold: float | None = None,
     ) -> Self:
@@ -54,7 +56,8 @@ class Guard:
             folder: where the models are.
             device: ``auto`` takes the GPU when there is one.
             fail: ``closed``: ``stops`` is true of a text that could not be judged; ``open``: it is false.
-            deadline: seconds after which a text counts as not judged; None waits as long as it takes.
+            deadline: seconds after which a text counts as not judged, whatever the engine is doing; None waits as long
+                as it takes.
             prompt_threshold: replaces the threshold stored with the model, in (0, 1].
             response_threshold: the same for responses.
 
