@@ -1,116 +1,117 @@
-"""What the unlabelled texts are worth: every method at several numbers of labels, several seeds each.
+"""What the unlabelled texts are worth: methods, augmentations, votes and baselines at several numbers of labels.
 
-    python benchmarks/label_efficiency.py DATA --out results.jsonl --task prompt --labels 200 --seeds 0,1,2
+    python benchmarks/label_efficiency.py DATA --out results.jsonl --suite core --seeds 0,1,2,3,4
+    python benchmarks/label_efficiency.py DATA --out results.jsonl --suite all --list
+    python benchmarks/label_efficiency.py DATA --out results.jsonl --page docs/benchmarks.md
 
-DATA is a folder as benchmarks/minilm.yml describes it; a method ending in +votes is taught by {task}_votes.jsonl, too.
-One line of figures a cell is appended to the results; a cell
-that is already there is not run again, so that the benchmark goes on where it was stopped. At the end the table of all
-results is printed: mean and standard deviation over the seeds.
+DATA is a folder as benchmarks/minilm.yml describes it. That file holds what all cells share, label_efficiency.yml
+beside it what each row changes. One line of figures a finished cell is appended to the results; what is there is not
+run again, so that the benchmark goes on where it was stopped, and several processes may work on one file: each claims
+its cells. Cells that were run with other settings than those in the files now are neither counted nor shown.
+
+The last command writes tables and plots of all results into the page, between the marks that it has for them.
 """
 
-import itertools
-import json
-import os
-import statistics
-import tempfile
+import sys
+import time
+import traceback
+from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
 import click
-from railmatch.ssl_train.progress import terminal_progress
-from railmatch.ssl_train.recipe_file import load_recipe
-from railmatch.ssl_train.run import train
-
-RECIPE = Path(__file__).with_name("minilm.yml")
-FIGURES = ("f1_at_half", "auprc", "recall_at_5")
-VOTES = "+votes"
-"""Ends the name of a method that is taught by the recorded votes as well."""
-
-CELL = ("task", "labels", "method", "overrides", "seed")
+from label_efficiency.cells import SUITES, TASKS, Cell, cells_of
+from label_efficiency.estimate import listing
+from label_efficiency.files import pool_size
+from label_efficiency.page import write_page
+from label_efficiency.results import Results, Row
+from label_efficiency.running import run_apart
+from label_efficiency.settings import RECIPE, Settings
+from label_efficiency.table import current, table
 
 
 @click.command()
 @click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="JSON lines of results, appended to.")
-@click.option("--task", "tasks", multiple=True, default=["prompt", "response"])
-@click.option("--labels", multiple=True, type=int, default=[200])
-@click.option("--method", "methods", multiple=True, default=["supervised", "fixmatch", "fixmatch+votes"])
-@click.option("--seeds", default="0,1,2")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Results, appended to.")
+@click.option("--suite", type=click.Choice([*SUITES, "all"]), default="core", help="Which cells.")
+@click.option("--task", "tasks", multiple=True, type=click.Choice(TASKS), default=TASKS, help="Only this task.")
+@click.option("--row", "patterns", multiple=True, default=["*"], help="Only rows of this name, '*' for any part.")
+@click.option("--labels", multiple=True, type=int, help="Only this number of labels.")
+@click.option("--seeds", default="0,1,2", help="Seeds, separated by commas.")
 @click.option("--set", "overrides", multiple=True, help="Further settings of the recipe, key=value.")
+@click.option("--recipe", type=click.Path(exists=True, path_type=Path), default=RECIPE, help="Settings of all cells.")
+@click.option("--list", "only_list", is_flag=True, help="Run nothing; list what is missing, with the time it may take.")
+@click.option("--table", "only_table", is_flag=True, help="Run nothing; print the table of all results.")
+@click.option("--page", type=click.Path(exists=True, path_type=Path), help="Run nothing; write tables and plots.")
 def main(
     data: Path,
     out: Path,
+    suite: str,
     tasks: tuple[str, ...],
+    patterns: tuple[str, ...],
     labels: tuple[int, ...],
-    methods: tuple[str, ...],
     seeds: str,
     overrides: tuple[str, ...],
+    recipe: Path,
+    only_list: bool,
+    only_table: bool,
+    page: Path | None,
 ) -> None:
-    """Run the cells that are missing and print the table."""
-    out = out.resolve()
-    done = [json.loads(line) for line in out.read_text().splitlines()] if out.is_file() else []
-    finished = {_key(row) for row in done}
-    os.chdir(data)
-    for task, count, method, seed in itertools.product(tasks, labels, methods, map(int, seeds.split(","))):
-        cell = {"task": task, "labels": count, "method": method, "overrides": " ".join(overrides), "seed": seed}
-        if _key(cell) in finished:
-            continue
-        row = cell | _run(cell, overrides)
-        done.append(row)
-        with out.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-    click.echo(_table(done))
+    """Run the cells of a suite that are missing in the results, and print their table."""
+    data, results = data.resolve(), Results(out.resolve())
+    settings = Settings(recipe.resolve())
+    pools = {task: pool_size(data, task) for task in tasks}
+    cells = cells_of(suite, tasks=tasks, seeds=_numbers(seeds), pools=pools, labels=labels, settings=overrides)
+    cells = [cell for cell in cells if any(fnmatch(cell.row, pattern) for pattern in patterns)]
+    if page is not None:
+        write_page(page, current(results.rows(), settings))
+    elif only_table:
+        click.echo(table(current(results.rows(), settings)))
+    elif only_list:
+        click.echo(listing(_missing(cells, results, settings), results.rows()))
+    else:
+        failed = _run_missing(cells, settings, data, results)
+        mine = {cell.without_seed() for cell in cells}
+        click.echo(table([row for row in current(results.rows(), settings) if Cell.of(row).without_seed() in mine]))
+        sys.exit(1 if failed else 0)
 
 
-def _key(row: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in CELL)
+def _numbers(written: str) -> list[int]:
+    try:
+        return [int(number) for number in written.split(",")]
+    except ValueError:
+        raise click.BadParameter("write whole numbers, such as 0,1,2", param_hint="--seeds") from None
 
 
-def _run(cell: dict[str, Any], overrides: tuple[str, ...]) -> dict[str, Any]:
-    """Train one cell and give its figures on the test examples."""
-    with tempfile.TemporaryDirectory() as scratch:
-        recipe = load_recipe(
-            RECIPE,
-            [
-                f"task={cell['task']}",
-                f"seed={cell['seed']}",
-                f"data.labels={cell['labels']}",
-                f"method.name={cell['method'].removesuffix(VOTES)}",
-                *(['data.votes="{task}_votes.jsonl"'] if cell["method"].endswith(VOTES) else []),
-                f"augment.cache={scratch}/rewrites.sqlite",
-                *overrides,
-            ],
-        )
-        result = train(recipe, Path(scratch) / "model", progress=terminal_progress(every_s=30))
-    figures = result.report["evaluation"]
-    return {
-        "f1_at_half": figures["f1_at_half"],
-        "auprc": figures["auprc"],
-        "recall_at_5": figures["recall_at_fpr"]["0.05"],
-        "kept": result.report["history"]["kept"],
-        "seconds": result.report["seconds"],
-    }
+def _missing(cells: list[Cell], results: Results, settings: Settings) -> list[Cell]:
+    finished = {_name(Cell.of(row), row["recipe"]) for row in results.rows()}
+    return [cell for cell in cells if _name(cell, settings.fingerprint(cell)) not in finished]
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
-    """Lay out mean and standard deviation over the seeds, a line for each cell."""
-    lines = [
-        "| task | labels | method | settings | seeds | F1 at 0.5 | AUPRC | recall at 5% FPR | seconds |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(_key(row)[:-1], []).append(row)
-    for key, group in groups.items():
-        figures = [_mean_and_spread([100 * row[name] for row in group]) for name in FIGURES]
-        seconds = statistics.mean(row["seconds"] for row in group)
-        lines.append(f"| {' | '.join(map(str, (*key, len(group), *figures)))} | {seconds:.0f} |")
-    return "\n".join(lines)
+def _name(cell: Cell, fingerprint: str) -> str:
+    return f"{cell!r} {fingerprint}"
 
 
-def _mean_and_spread(values: list[float]) -> str:
-    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.1f}{spread}"
+def _run_missing(cells: list[Cell], settings: Settings, data: Path, results: Results) -> int:
+    """Run each cell that is missing and that no other process has claimed; count those that failed."""
+    failed = 0
+    for cell in cells:
+        with results.claim(_name(cell, settings.fingerprint(cell))) as mine:
+            if mine and _missing([cell], results, settings):
+                row = _run(cell, settings, data)
+                failed += row is None
+                if row is not None:
+                    results.add(row)
+    return failed
+
+
+def _run(cell: Cell, settings: Settings, data: Path) -> Row | None:
+    """Run a cell; one that fails is told of, and the others go on."""
+    click.echo(f"{time.strftime('%H:%M:%S')} {cell}", err=True)
+    try:
+        return run_apart(cell, settings, data)
+    except Exception:
+        click.echo(f"{cell} FAILED:\n{traceback.format_exc()}", err=True)
+        return None
 
 
 if __name__ == "__main__":

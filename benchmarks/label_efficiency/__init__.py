@@ -1,0 +1,1 @@
+"""The parts of the benchmark ``benchmarks/label_efficiency.py``."""

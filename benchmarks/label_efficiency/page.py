@@ -1,0 +1,66 @@
+"""Tables and plots of all results, written into a page of the docs between two marks."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from .cells import SUITES, Cell, lines_of
+from .plots import PLOTS
+from .results import Row
+from .table import table
+
+BEGIN = "<!-- written by benchmarks/label_efficiency.py --page: begin -->"
+END = "<!-- written by benchmarks/label_efficiency.py --page: end -->"
+
+TITLES = {
+    "core": "200 labels",
+    "labels": "More and fewer labels",
+    "votes": "The endpoint's votes",
+    "pool": "Size of the pool",
+    "baselines": "Other tools, and all labels",
+}
+ELSE = "Other settings"
+
+
+def write_page(page: Path, rows: Sequence[Row]) -> None:
+    """Write tables, and plots into the folder ``figures`` beside the page, in place of those of an earlier time.
+
+    Raises:
+        ClickException: the page has no marks.
+    """
+    text = page.read_text(encoding="utf-8")
+    marked = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+    if not marked.search(text):
+        raise click.ClickException(
+            f"{page} has no place for the tables; write these two lines into it:\n{BEGIN}\n{END}"
+        )
+    figures = page.parent / "figures"
+    figures.mkdir(exist_ok=True)
+    parts = [BEGIN, *_sections(rows, figures), END]
+    page.write_text(marked.sub(lambda _: "\n\n".join(parts), text), encoding="utf-8")
+
+
+def _sections(rows: Sequence[Row], figures: Path) -> list[str]:
+    """Write a section for each suite that has results, and one for the results of no suite."""
+    parts: list[str] = []
+    told: set[int] = set()
+    for suite in SUITES:
+        lines = set(lines_of(suite))
+        found = [row for row in rows if Cell.of(row).line() in lines]
+        told |= {id(row) for row in found}
+        if found:
+            parts += [f"### {TITLES[suite]}", *_plotted(suite, found, rows, figures), table(found, rows)]
+    rest = [row for row in rows if id(row) not in told]
+    return [*parts, f"### {ELSE}", table(rest, rows)] if rest else parts
+
+
+def _plotted(suite: str, found: Sequence[Row], rows: Sequence[Row], figures: Path) -> list[str]:
+    """Draw the plots of a suite and give the lines that show them."""
+    shown = []
+    for name, (title, draw) in PLOTS.get(suite, {}).items():
+        file = figures / f"label_efficiency_{name}.svg"
+        if draw(found, rows, file):
+            shown.append(f"![{title}](figures/{file.name})")
+    return shown
