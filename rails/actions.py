@@ -15,11 +15,16 @@ from .verdict import Verdict
 Source = Literal["user", "retrieval", "tool"]
 """Where a text that is judged as a prompt comes from."""
 
+_VARIABLES: dict[Source, str] = {"user": "user_message", "retrieval": "relevant_chunks", "tool": "tool_message"}
+"""The context variable that holds it."""
+
 
 class GuardActions:
     """The actions of one guardrails config, bound to its guard.
 
     NeMo passes more than it is asked for while it streams, hence ``**_``. An exception is not caught: NeMo then blocks.
+    Flows hand over what is to be judged: while NeMo streams, a context message that a client sends replaces variables
+    of the context, and would have another text judged than the one that is shown.
     """
 
     def __init__(self, guard: Guard, *, context_turns: int = 0) -> None:
@@ -36,11 +41,11 @@ class GuardActions:
         source: Source = "user",
         **_: Any,
     ) -> RailOutcome:
-        """Judge ``text``, or the newest user message; a user's message with those before it that nobody answered.
+        """Judge ``text``, or what the context holds of its ``source``.
 
-        A text of another ``source``, retrieved or of a tool, is judged by itself.
+        A user's message is judged with those before it that nobody answered, any other text by itself.
         """
-        newest = text_of(_newest("user_message", context) if text is None and source == "user" else text or "")
+        newest = text_of(_given(text, _VARIABLES[source], context))
         asked = {"text": [newest]}
         if source == "user":
             asked |= self._before(newest, events)
@@ -50,11 +55,13 @@ class GuardActions:
         return outcome(verdicts[worst], self.guard, source=source, part=judged[worst][0], texts=len(judged))
 
     @action(name=ACTIONS["response"])  # type: ignore[untyped-decorator]  # NeMo Guardrails ships no types
-    async def check_output(self, text: Any = None, context: dict[str, Any] | None = None, **_: Any) -> RailOutcome:
-        """Judge ``text``, or the newest bot message, together with the newest user message where there is one."""
-        prompt = text_of(_newest("user_message", context))
-        response = text_of(text if text is not None else _newest("bot_message", context))
-        return outcome(await self.guard.check_response_async(prompt, response), self.guard)
+    async def check_output(
+        self, text: Any = None, prompt: Any = None, context: dict[str, Any] | None = None, **_: Any
+    ) -> RailOutcome:
+        """Judge ``text``, or the newest bot message, together with ``prompt``, or the newest user message if any."""
+        asked = text_of(_given(prompt, "user_message", context))
+        response = text_of(_given(text, "bot_message", context))
+        return outcome(await self.guard.check_response_async(asked, response), self.guard)
 
     def _before(self, newest: str, events: Sequence[Any] | None) -> dict[str, list[str]]:
         """Give the user's unanswered earlier messages, and the conversation as one text where that is wanted."""
@@ -92,5 +99,8 @@ def outcome(verdict: Verdict, guard: Guard, **about: Any) -> RailOutcome:
     return blocked(reason=verdict.reason, metadata=metadata)
 
 
-def _newest(name: str, context: dict[str, Any] | None) -> Any:
-    return (context or {}).get(name) or ""
+def _given(text: Any, variable: str, context: dict[str, Any] | None) -> Any:
+    """Give ``text``, or the context's variable where none was given; NeMo gives the name of one that is not set."""
+    if text is None or text == f"${variable}":
+        text = (context or {}).get(variable)
+    return text or ""

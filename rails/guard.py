@@ -1,9 +1,10 @@
 """Guard: check prompts and responses from Python, with or without an event loop."""
 
 import hashlib
+import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +21,12 @@ from .question import Check, Question
 from .settings import DEADLINE, Fail, RailSettings
 from .verdict import Verdict
 
-__all__ = ["Check", "Guard", "Verdict", "load_checks", "shared_guard"]
+__all__ = ["Check", "Guard", "Observer", "Verdict", "load_checks", "shared_guard"]
+
+Observer = Callable[[Verdict, Exchange], None]
+"""Is told every verdict, with what was judged."""
+
+_log = logging.getLogger(__name__)
 
 
 class Guard:
@@ -32,12 +38,26 @@ class Guard:
     """
 
     def __init__(
-        self, checks: Mapping[Task, Check], *, fail: Fail = "closed", deadline: float | None = DEADLINE
+        self,
+        checks: Mapping[Task, Check],
+        *,
+        fail: Fail = "closed",
+        deadline: float | None = DEADLINE,
+        observers: Sequence[Observer] = (),
     ) -> None:
-        """Take the models by task; ``fail`` is what ``stops`` says of an undecided verdict, ``deadline`` in seconds."""
+        """Take the models by task.
+
+        Args:
+            checks: the models.
+            fail: what ``stops`` says of an undecided verdict.
+            deadline: seconds after which a text counts as not judged; None waits as long as it takes.
+            observers: told every verdict with its text, such as an audit log; one that fails is logged, and the
+                verdict stands.
+        """
         self.checks = dict(checks)
         self.fail: Fail = fail
         self.deadline = deadline
+        self.observers = tuple(observers)
 
     @classmethod
     def load(
@@ -49,6 +69,7 @@ class Guard:
         deadline: float | None = DEADLINE,
         prompt_threshold: float | None = None,
         response_threshold: float | None = None,
+        observers: Sequence[Observer] = (),
     ) -> Self:
         """Load the models of a folder with ``prompt/`` and ``response/``, either of which may be missing, or one model.
 
@@ -60,13 +81,14 @@ class Guard:
                 as it takes.
             prompt_threshold: replaces the threshold stored with the model, in (0, 1].
             response_threshold: the same for responses.
+            observers: told every verdict with its text.
 
         Raises:
             ModelError: there is no model, one cannot be used, or CUDA was asked for and is not there.
         """
         checks = load_checks(Path(folder), device)
         thresholds: dict[Task, float | None] = {"prompt": prompt_threshold, "response": response_threshold}
-        return cls(_with_thresholds(checks, thresholds), fail=fail, deadline=deadline)
+        return cls(_with_thresholds(checks, thresholds), fail=fail, deadline=deadline, observers=observers)
 
     def check_prompt(self, text: str) -> Verdict:
         """Judge what a user wrote.
@@ -75,7 +97,8 @@ class Guard:
             ModelError: no model of prompts was loaded.
             TypeError: the text is not a string.
         """
-        return self._ask("prompt", Exchange(text)).verdict()
+        exchange = Exchange(text)
+        return self._told(self._ask("prompt", exchange).verdict(), exchange)
 
     def check_response(self, prompt: str, response: str) -> Verdict:
         """Judge what a model answered, together with the prompt that it answers ("" where that is not known).
@@ -84,15 +107,18 @@ class Guard:
             ModelError: no model of responses was loaded.
             TypeError: a text is not a string.
         """
-        return self._ask("response", Exchange(prompt, response)).verdict()
+        exchange = Exchange(prompt, response)
+        return self._told(self._ask("response", exchange).verdict(), exchange)
 
     async def check_prompt_async(self, text: str) -> Verdict:
         """Judge what a user wrote, without blocking the event loop; raises as ``check_prompt``."""
-        return await self._ask("prompt", Exchange(text)).verdict_async()
+        exchange = Exchange(text)
+        return self._told(await self._ask("prompt", exchange).verdict_async(), exchange)
 
     async def check_response_async(self, prompt: str, response: str) -> Verdict:
         """Judge what a model answered, without blocking the event loop; raises as ``check_response``."""
-        return await self._ask("response", Exchange(prompt, response)).verdict_async()
+        exchange = Exchange(prompt, response)
+        return self._told(await self._ask("response", exchange).verdict_async(), exchange)
 
     def stops(self, verdict: Verdict) -> bool:
         """Say whether a text with this verdict must be held back: blocked, or undecided and ``fail`` is ``closed``."""
@@ -137,6 +163,14 @@ class Guard:
 
     def _ask(self, task: Task, exchange: Exchange) -> Question:
         return Question(self.check(task), exchange, self.deadline)
+
+    def _told(self, verdict: Verdict, exchange: Exchange) -> Verdict:
+        for observer in self.observers:
+            try:
+                observer(verdict, exchange)
+            except Exception:
+                _log.exception("an observer of verdicts failed")
+        return verdict
 
 
 def load_checks(folder: Path, device: Device = "auto") -> dict[Task, Check]:

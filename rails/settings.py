@@ -41,6 +41,9 @@ class RailSettings(BaseModel):
         response_threshold: the same for responses.
         context_turns: how many of the user's earlier messages are judged together with the newest one, besides the
             newest alone; 0 judges it alone.
+        audit_file: gets a line of JSON for every check; none is written when left out.
+        audit_text: whether those lines hold the texts themselves, not their hashes.
+        metrics: ``host:port`` where Prometheus finds the metrics of this process; not served when left out.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -52,6 +55,9 @@ class RailSettings(BaseModel):
     prompt_threshold: float | None = Field(default=None, gt=0, le=1)
     response_threshold: float | None = Field(default=None, gt=0, le=1)
     context_turns: int = Field(default=0, ge=0)
+    audit_file: str | None = None
+    audit_text: bool = False
+    metrics: str | None = None
 
     @classmethod
     def from_config(cls, config: "RailsConfig") -> Self:

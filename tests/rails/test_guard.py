@@ -13,6 +13,7 @@ from railmatch.classifier.inputs import Exchange
 from railmatch.classifier.model import SafetyClassifier
 from railmatch.rails.guard import Check, Guard, shared_guard
 from railmatch.rails.settings import RailSettings
+from railmatch.rails.verdict import Verdict
 
 
 @pytest.fixture(scope="module")
@@ -125,8 +126,8 @@ def test_fail_open_still_stops_what_was_judged_harmful(trigger_models: Path) -> 
 
 
 def test_a_deadline_that_passes_is_undecided(trigger_models: Path) -> None:
-    with Guard.load(trigger_models, device="cpu", deadline=1e-9) as guard:
-        assert guard.check_prompt("bread").reason == "not judged before its deadline"
+    with Guard.load(trigger_models, device="cpu", deadline=1e-3) as guard:
+        assert guard.check_prompt("bread " * 50_000).reason == "not judged before its deadline"
 
 
 def test_a_model_that_gives_no_number_is_undecided(trigger_models: Path) -> None:
@@ -162,6 +163,22 @@ def test_threads_that_ask_at_once_load_a_folder_once(trigger_models: Path, tmp_p
     with ThreadPoolExecutor(4) as pool:
         guards = list(pool.map(shared_guard, [settings] * 4))
     assert len({id(guard.check("prompt").engine) for guard in guards}) == 1
+
+
+def test_observers_are_told_and_one_that_fails_changes_nothing(
+    trigger_models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = []
+
+    def broken(verdict: Verdict, exchange: Exchange) -> None:
+        raise OSError("the disk is full")
+
+    observers = [broken, lambda verdict, exchange: told.append((verdict.decision, exchange))]
+    with Guard.load(trigger_models, device="cpu", observers=observers) as guard:
+        assert guard.check_prompt("weapon").decision == "block"
+        assert asyncio.run(guard.check_response_async("hi", "bread")).decision == "allow"
+    assert told == [("block", Exchange("weapon")), ("allow", Exchange("hi", "bread"))]
+    assert [record.message for record in caplog.records] == ["an observer of verdicts failed"] * 2
 
 
 def test_exchanges_are_exported() -> None:

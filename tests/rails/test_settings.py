@@ -26,7 +26,7 @@ def test_what_init_writes_is_read_back(config: Callable[..., RailsConfig], trigg
 
 def test_every_setting_is_read(config: Callable[..., RailsConfig]) -> None:
     given = {"device": "cpu", "fail": "open", "deadline": 2, "prompt_threshold": 0.25, "response_threshold": 1}
-    given["context_turns"] = 3
+    given |= {"context_turns": 3, "audit_file": "audit.jsonl", "audit_text": True, "metrics": "127.0.0.1:9464"}
     settings = RailSettings.from_config(config(with_settings(**given)))
     assert settings.model_dump(exclude={"models"}) == given
     assert settings.thresholds == {"prompt": 0.25, "response": 1.0}

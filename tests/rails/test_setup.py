@@ -1,10 +1,13 @@
 """``init`` refuses what cannot work before a chat begins, and says what checks what."""
 
+import json
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import torch
 from nemoguardrails import LLMRails, RailsConfig
@@ -73,6 +76,25 @@ def test_a_config_that_checks_nothing_is_warned_about(
 ) -> None:
     LLMRails(config(lambda content: content.pop("rails")))
     assert "no rail calls railmatch_check_input or railmatch_check_output" in caplog.text
+
+
+def test_what_settings_ask_for_is_told_every_verdict(config: Callable[..., RailsConfig], tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    audit = {"audit_file": str(tmp_path / "audit.jsonl"), "audit_text": True, "metrics": address}
+    app = LLMRails(config(lambda content: content["custom_data"]["railmatch"].update(audit)))
+    app.check([{"role": "user", "content": "how do i bake bread"}])
+    (line,) = map(json.loads, (tmp_path / "audit.jsonl").read_text().splitlines())
+    assert (line["decision"], line["prompt"]) == ("allow", "how do i bake bread")
+    scraped = httpx.get(f"http://{address}/metrics").text
+    assert 'railmatch_decisions_total{decision="allow",task="prompt"} 1.0' in scraped
+    assert "railmatch_engine_queue{" in scraped
+
+
+def test_an_audit_log_that_cannot_be_written_stops_the_app(config: Callable[..., RailsConfig], tmp_path: Path) -> None:
+    audit = {"audit_file": str(tmp_path / "missing" / "audit.jsonl")}
+    assert isinstance(cause(config(lambda content: content["custom_data"]["railmatch"].update(audit))), SettingsError)
 
 
 def test_two_apps_share_the_models(config: Callable[..., RailsConfig]) -> None:
