@@ -11,7 +11,6 @@ are put together, so that a method sees the whole batch and keeps the same state
 import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -28,41 +27,18 @@ from ..classifier.pooling import MeanPooledBert
 from .checkpoint import Checkpoint
 from .frozen import RememberedStates, freeze_lower, set_attention, set_dropout
 from .history import History
-from .methods import Method, PseudoLabels, consistency_loss, supervised_loss
+from .methods import Method, PseudoLabels, supervised_loss
 from .optimiser import make_optimiser
 from .passes import Passes, use_bf16
 from .processes import make_accelerator, require_shares, share
 from .recipe import TrainingSettings
 from .sampling import EpochSampler
+from .strong_views import NO_STRONG_VIEWS, StrongViews, draw_one, strong_views_of
 from .views import Views
 from .votes import VoteTeacher
 
 Observe = Callable[[int, Tensor, PseudoLabels], None]
 """Called with the step, the positions in the pool and their pseudo-labels: for measuring, never for training."""
-
-
-@dataclass(frozen=True, slots=True)
-class StrongViews:
-    """The strong views that count in a step and fall to this process, with their targets.
-
-    judged: how many weak views all processes judged, 0 where the step has no unlabelled loss.
-    kept: the share of those that count, in [0, 1].
-    """
-
-    windows: list[Window]
-    pseudo: PseudoLabels | None
-    judged: int
-    kept: float
-
-    def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
-        """Give the part of the unlabelled loss (mean over all judged texts) that belongs to some of the views."""
-        if self.pseudo is None or not len(rows):
-            return logits.sum() * 0.0
-        part = PseudoLabels(self.pseudo.targets[rows], self.pseudo.weights[rows])
-        return consistency_loss(logits, part) / self.judged
-
-
-NO_STRONG_VIEWS = StrongViews([], None, judged=0, kept=0.0)
 
 
 class Trainer:
@@ -180,20 +156,15 @@ class Trainer:
             self.observe(step, positions, pseudo)
         counted: list[int] = pseudo.weights.sum(dim=1).nonzero().flatten().tolist()
         draw = np.random.default_rng((self.seed, 2, step, 0))
-        drawn = {row: self._strong_view(index[row], draw) for row in counted}
+        drawn = {row: draw_one(self._choice(index[row]), draw) for row in counted}
         rows = share(counted, self.accelerator)
         mine = PseudoLabels(pseudo.targets[rows], pseudo.weights[rows])
         return StrongViews([drawn[row] for row in rows], mine, len(index), len(counted) / len(index))
 
-    def _strong_view(self, position: int, draw: np.random.Generator) -> Window:
-        """Draw one of a pool text's rewrites; a text without any is its own strong view, under dropout.
-
-        A text with a vote is drawn as often as each of its rewrites: what the vote says of it is news to the network.
-        """
-        views = list(self.views.strong[position])
-        if not views or (self.votes and bool(self.votes.voted[position])):
-            views.append(self.views.weak[position])
-        return views[int(draw.integers(len(views)))]
+    def _choice(self, position: int) -> list[Window]:
+        """List the strong views of a pool text."""
+        voted = self.votes is not None and bool(self.votes.voted[position])
+        return strong_views_of(self.views, position, voted=voted)
 
     def _judge(self, index: list[int]) -> Tensor:
         """Judge the weak views at some positions of the pool, each process its share; all get all logits."""

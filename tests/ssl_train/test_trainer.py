@@ -15,7 +15,8 @@ from railmatch.ssl_train.checkpoint import Checkpoint
 from railmatch.ssl_train.data import Record
 from railmatch.ssl_train.methods import FixMatch, Method, MultiMatch, PseudoLabels
 from railmatch.ssl_train.recipe import TrainingSettings
-from railmatch.ssl_train.trainer import StrongViews, Trainer
+from railmatch.ssl_train.strong_views import StrongViews
+from railmatch.ssl_train.trainer import Trainer
 from railmatch.ssl_train.views import Views
 from railmatch.ssl_train.votes import VoteTeacher
 from small_training import rewrite, text
