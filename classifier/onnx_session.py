@@ -11,6 +11,10 @@ from .loading import reason
 from .padding import INPUTS, padded
 
 
+SLOWER = ["SkipLayerNormFusion"]
+"""Optimisations that make it slower: the fused layer norm is not vectorised, and takes a tenth of a pass."""
+
+
 class OnnxNetwork:
     """The int8 form of a network; any number of threads may call ``score`` at once and share the weights."""
 
@@ -25,7 +29,9 @@ class OnnxNetwork:
         options.enable_mem_pattern = False  # patterns are kept for every length that was ever seen
         options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                str(file), options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOWER
+            )
         except Exception as error:  # ONNX Runtime has a dozen kinds of errors, all of them derived from Exception
             raise ModelError(f"{file} cannot be loaded: {reason(error)}") from error
         self._inputs = {entry.name for entry in self._session.get_inputs()}
