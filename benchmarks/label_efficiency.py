@@ -15,6 +15,7 @@ The last command writes tables and plots of all results into the page, between t
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -23,10 +24,11 @@ from label_efficiency.cells import SUITES, TASKS, Cell, cells_of
 from label_efficiency.estimate import listing
 from label_efficiency.files import pool_size
 from label_efficiency.page import write_page
-from label_efficiency.results import Results, Row
+from label_efficiency.results import Results
 from label_efficiency.running import run_apart
 from label_efficiency.settings import RECIPE, Settings
 from label_efficiency.table import current, table
+from railmatch.classifier.errors import SettingsError
 
 
 @click.command()
@@ -57,22 +59,25 @@ def main(
     page: Path | None,
 ) -> None:
     """Run the cells of a suite that are missing in the results, and print their table."""
-    data, results = data.resolve(), Results(out.resolve())
-    settings = Settings(recipe.resolve())
+    data, results, settings = data.resolve(), Results(out.resolve()), Settings(recipe.resolve())
+    finished = current(results.rows(), settings)
+    if page is not None:
+        write_page(page, finished)
+        return
+    if only_table:
+        click.echo(table(finished, finished))
+        return
     pools = {task: pool_size(data, task) for task in tasks}
     cells = cells_of(suite, tasks=tasks, seeds=_numbers(seeds), pools=pools, labels=labels, settings=overrides)
-    cells = [cell for cell in cells if any(fnmatch(cell.row, pattern) for pattern in patterns)]
-    if page is not None:
-        write_page(page, current(results.rows(), settings))
-    elif only_table:
-        click.echo(table(current(results.rows(), settings)))
-    elif only_list:
-        click.echo(listing(_missing(cells, results, settings), results.rows()))
-    else:
-        failed = _run_missing(cells, settings, data, results)
-        mine = {cell.without_seed() for cell in cells}
-        click.echo(table([row for row in current(results.rows(), settings) if Cell.of(row).without_seed() in mine]))
-        sys.exit(1 if failed else 0)
+    names = _names([cell for cell in cells if any(fnmatch(cell.row, pattern) for pattern in patterns)], settings)
+    if only_list:
+        done = _finished(results)
+        click.echo(listing([cell for cell, name in names.items() if name not in done], results.rows()))
+        return
+    failed = [cell for cell, name in names.items() if not _run_if_missing(cell, name, settings, data, results)]
+    finished, lines = current(results.rows(), settings), {cell.without_seed() for cell in names}
+    click.echo(table([row for row in finished if Cell.of(row).without_seed() in lines], finished))
+    sys.exit(1 if failed else 0)
 
 
 def _numbers(written: str) -> list[int]:
@@ -82,36 +87,36 @@ def _numbers(written: str) -> list[int]:
         raise click.BadParameter("write whole numbers, such as 0,1,2", param_hint="--seeds") from None
 
 
-def _missing(cells: list[Cell], results: Results, settings: Settings) -> list[Cell]:
-    finished = {_name(Cell.of(row), row["recipe"]) for row in results.rows()}
-    return [cell for cell in cells if _name(cell, settings.fingerprint(cell)) not in finished]
+def _names(cells: Sequence[Cell], settings: Settings) -> dict[Cell, str]:
+    """Name each cell with its settings; this refuses settings that are not allowed before anything is run."""
+    if not cells:
+        raise click.UsageError("no cell fits: the suite has no such --row, --labels or --task")
+    try:
+        return {cell: _name(cell, settings.fingerprint(cell)) for cell in cells}
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _name(cell: Cell, fingerprint: str) -> str:
     return f"{cell!r} {fingerprint}"
 
 
-def _run_missing(cells: list[Cell], settings: Settings, data: Path, results: Results) -> int:
-    """Run each cell that is missing and that no other process has claimed; count those that failed."""
-    failed = 0
-    for cell in cells:
-        with results.claim(_name(cell, settings.fingerprint(cell))) as mine:
-            if mine and _missing([cell], results, settings):
-                row = _run(cell, settings, data)
-                failed += row is None
-                if row is not None:
-                    results.add(row)
-    return failed
+def _finished(results: Results) -> set[str]:
+    return {_name(Cell.of(row), row["recipe"]) for row in results.rows()}
 
 
-def _run(cell: Cell, settings: Settings, data: Path) -> Row | None:
-    """Run a cell; one that fails is told of, and the others go on."""
-    click.echo(f"{time.strftime('%H:%M:%S')} {cell}", err=True)
-    try:
-        return run_apart(cell, settings, data)
-    except Exception:
-        click.echo(f"{cell} FAILED:\n{traceback.format_exc()}", err=True)
-        return None
+def _run_if_missing(cell: Cell, name: str, settings: Settings, data: Path, results: Results) -> bool:
+    """Run a cell that is missing and that no other process has claimed; tell whether nothing went wrong."""
+    with results.claim(name) as mine:
+        if not mine or name in _finished(results):
+            return True
+        click.echo(f"{time.strftime('%H:%M:%S')} {cell}", err=True)
+        try:
+            results.add(run_apart(cell, settings, data))
+        except Exception:  # whatever one cell raises, the others go on
+            click.echo(f"{cell} FAILED:\n{traceback.format_exc()}", err=True)
+            return False
+        return True
 
 
 if __name__ == "__main__":

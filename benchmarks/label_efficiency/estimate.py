@@ -10,10 +10,10 @@ from .results import Row
 
 ALIKE: tuple[Callable[[Cell], object], ...] = (
     lambda cell: cell.without_seed(),
-    lambda cell: (cell.task, cell.row, cell.labels),
-    lambda cell: (cell.task, cell.row),
-    lambda cell: (cell.task, cell.row.split()[0]),
-    lambda cell: cell.task,
+    lambda cell: (cell.settings, cell.task, cell.row, cell.labels),
+    lambda cell: (cell.settings, cell.task, cell.row),
+    lambda cell: (cell.settings, cell.task, cell.row.split()[0]),
+    lambda cell: (cell.settings, cell.row),
 )
 """What two cells may have in common, the most telling first."""
 

@@ -32,7 +32,7 @@ def setfit(texts: list[str], labels: np.ndarray, recipe: Recipe) -> Callable[[li
 
     device = None if recipe.training.device == "auto" else recipe.training.device
     words = Transformer(locate_encoder(recipe.encoder), max_seq_length=recipe.training.max_length)
-    pooled = Pooling(words.get_word_embedding_dimension(), pooling_mode="mean")
+    pooled = Pooling(words.get_embedding_dimension(), pooling_mode="mean")
     body = SentenceTransformer(modules=[words, pooled], device=device)
     model = SetFitModel(model_body=body, model_head=LogisticRegression(max_iter=1000))
     with tempfile.TemporaryDirectory() as folder:

@@ -15,14 +15,20 @@ from .cells import Cell
 RECIPE = Path(__file__).parent.with_name("minilm.yml")
 ROWS = Path(__file__).parent.with_name("label_efficiency.yml")
 
+Changes = Mapping[str, Any]
+"""New values by key, such as ``training.steps``."""
+
 
 class Settings:
-    """The settings of all cells."""
+    """The settings of all cells; ``rows`` are the changes of each row of the table."""
 
     def __init__(self, recipe: Path = RECIPE, rows: Path = ROWS) -> None:
         """Take the recipe that all cells share, which is read for each, and read what the rows change in it."""
         self._recipe = recipe
-        self._rows: Mapping[str, Mapping[Any, Mapping[str, Any]]] = yaml.safe_load(rows.read_text(encoding="utf-8"))
+        changes = yaml.safe_load(rows.read_text(encoding="utf-8"))
+        self.rows: Mapping[str, Changes] = changes["rows"]
+        self._tasks: Mapping[str, Changes] = changes["tasks"]
+        self._labels: Mapping[int | str, Changes] = changes["labels"]
 
     def recipe(self, cell: Cell, more: Sequence[str] = ()) -> Recipe:
         """Give the recipe of a cell; ``more`` are overrides that its figures do not depend on, such as folders.
@@ -45,9 +51,9 @@ class Settings:
     def _overrides(self, cell: Cell) -> list[str]:
         labels = "all" if cell.labels is None else cell.labels
         changes = [
-            self._rows["rows"][cell.row],
-            self._rows["tasks"].get(cell.task, {}),
-            self._rows["labels"].get(labels, {}),
+            self.rows[cell.row],
+            self._tasks.get(cell.task, {}),
+            self._labels.get(labels, {}),
         ]
         changed = {key: value for change in changes for key, value in change.items()}
         own = {"task": cell.task, "seed": cell.seed, "data.labels": cell.labels}

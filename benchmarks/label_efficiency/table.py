@@ -32,7 +32,7 @@ def current(rows: Sequence[Row], settings: Settings) -> list[Row]:
     for row in rows:
         cell = Cell.of(row)
         if cell not in known:
-            known[cell] = settings.fingerprint(cell)
+            known[cell] = settings.fingerprint(cell) if cell.row in settings.rows else ""
         if row["recipe"] == known[cell]:
             kept.setdefault(cell, row)
     return list(kept.values())
@@ -86,38 +86,35 @@ def spread(values: Sequence[float], sign: str = "") -> str:
     return f"{mean(values):{sign}.1f}{deviation}"
 
 
-def table(rows: Sequence[Row], reference: Sequence[Row] | None = None) -> str:
-    """Lay out results, a line for each cell; ``reference`` holds those with which gains are counted (``rows``)."""
-    lines = [
-        [write(group, rows if reference is None else reference) for write in COLUMNS.values()]
-        for group in grouped(rows)
-    ]
+def table(rows: Sequence[Row], every: Sequence[Row]) -> str:
+    """Lay out results, a line for each cell; ``every`` result is where supervised training is looked up for gains."""
+    lines = [[write(group, every) for write in COLUMNS.values()] for group in grouped(rows)]
     used = [at for at, name in enumerate(COLUMNS) if name in ALWAYS or any(line[at] not in ("", "-") for line in lines)]
     head = [list(COLUMNS), ["---"] * len(COLUMNS)]
     return "\n".join("| " + " | ".join(line[at] for at in used) + " |" for line in [*head, *lines])
 
 
 def _figure(name: str, part: str = "figures") -> Callable[[Group, Sequence[Row]], str]:
-    return lambda group, rows: spread(group.values(figure(name, part)))
+    return lambda group, every: spread(group.values(figure(name, part)))
 
 
 def _gain(name: str) -> Callable[[Group, Sequence[Row]], str]:
-    return lambda group, rows: "" if group.cell.row == REFERENCE else spread(gains(group, rows, figure(name)), "+")
+    return lambda group, every: "" if group.cell.row == REFERENCE else spread(gains(group, every, figure(name)), "+")
 
 
-def _votes(group: Group, rows: Sequence[Row]) -> str:
+def _votes(group: Group, every: Sequence[Row]) -> str:
     return f"{group.cell.max_votes:,} {group.cell.vote_choice}" if group.cell.max_votes else ""
 
 
 ALWAYS = ("task", "labels", "row", "seeds")
 COLUMNS: dict[str, Callable[[Group, Sequence[Row]], str]] = {
-    "task": lambda group, rows: group.cell.task,
-    "labels": lambda group, rows: "all" if group.cell.labels is None else f"{group.cell.labels:,}",
-    "row": lambda group, rows: group.cell.row,
+    "task": lambda group, every: group.cell.task,
+    "labels": lambda group, every: "all" if group.cell.labels is None else f"{group.cell.labels:,}",
+    "row": lambda group, every: group.cell.row,
     "votes": _votes,
-    "pool": lambda group, rows: f"{group.cell.pool:,}" if group.cell.pool else "",
-    "settings": lambda group, rows: " ".join(group.cell.settings),
-    "seeds": lambda group, rows: str(len(group.rows)),
+    "pool": lambda group, every: f"{group.cell.pool:,}" if group.cell.pool else "",
+    "settings": lambda group, every: " ".join(group.cell.settings),
+    "seeds": lambda group, every: str(len(group.rows)),
     "F1 at 0.5": _figure("f1_at_half"),
     "F1 gain": _gain("f1_at_half"),
     "F1 calibrated": _figure("f1"),
@@ -126,9 +123,9 @@ COLUMNS: dict[str, Callable[[Group, Sequence[Row]], str]] = {
     "recall at 5% FPR": _figure("recall_at_5"),
     "core F1": _figure("f1_at_half", "core"),
     "core AUPRC": _figure("auprc", "core"),
-    "kept": lambda group, rows: spread(group.values(last("kept"))),
-    "wrong": lambda group, rows: spread(group.values(last("error"))),
-    "seconds": lambda group, rows: f"{mean(group.values(lambda row: row['seconds'])):.0f}",
-    "GiB": lambda group, rows: f"{max(group.values(lambda row: row['peak_gib'])):.1f}",
+    "kept": lambda group, every: spread(group.values(last("kept"))),
+    "wrong": lambda group, every: spread(group.values(last("error"))),
+    "seconds": lambda group, every: f"{mean(group.values(lambda row: row['seconds'])):.0f}",
+    "GiB": lambda group, every: f"{max(group.values(lambda row: row['peak_gib'])):.1f}",
 }
 """By its head what each column writes of a group; one that is empty everywhere is left out."""
