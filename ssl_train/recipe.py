@@ -165,14 +165,15 @@ class AugmentSettings(Section):
 class MethodSettings(Section):
     """The training method, its confidence threshold in [0, 1] and the weights of its labelled and unlabelled losses.
 
-    ``gamma`` is MarginMatch's least average pseudo-margin, in logits; ``heads`` how many MultiMatch has, which adapts
-    its thresholds and reads neither ``threshold`` nor ``gamma``.
+    ``gamma`` is MarginMatch's least average pseudo-margin, in logits, or ``virtual``: found by a class that no text is
+    of, as published. ``heads`` is how many MultiMatch has, which adapts its thresholds and reads neither ``threshold``
+    nor ``gamma``.
     ``vote_trust`` is the factor of the network's own log odds beside those of a vote, where ``data.votes`` has one.
     """
 
     name: Literal["supervised", "fixmatch", "marginmatch", "multimatch"] = "fixmatch"
     threshold: float = Field(default=0.95, ge=0, le=1)
-    gamma: float = 0.0
+    gamma: Literal["virtual"] | float = "virtual"
     heads: int = Field(default=3, ge=3, le=15)
     lambda_s: float = Field(default=1.0, ge=0)
     lambda_u: float = Field(default=1.0, ge=0)

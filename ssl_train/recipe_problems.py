@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 Place = tuple[str | int, ...]
 """Where a value stands: the keys and list positions that lead to it."""
 
-OTHER_KIND = frozenset({"string_type", "list_type", "model_type"})
+OTHER_KIND = frozenset({"string_type", "float_type", "literal_error", "list_type", "model_type"})
 """Errors that only say that a value is of another kind: the member of a union was not meant."""
 
 
@@ -93,7 +93,9 @@ def _described(kind: Any) -> str:
     if _is_section(kind):
         needed = [name for name, field in kind.model_fields.items() if field.is_required()]
         return f"a section with {', '.join(needed)}"
-    return {"str": "a text", "list": "a list"}.get(_name(kind), f"a value of type {_name(kind)}")
+    if get_origin(kind) is Literal:
+        return " or ".join(map(repr, get_args(kind)))
+    return {"str": "a text", "list": "a list", "float": "a number"}.get(_name(kind), f"a value of type {_name(kind)}")
 
 
 def _message(error: ErrorDetails, kind: Any) -> str:

@@ -21,6 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..classifier.errors import ModelError
 from ..classifier.families import config_of
+from ..classifier.heads import keep_labels
 from ..classifier.inputs import Window
 from ..classifier.model import SafetyClassifier
 from ..classifier.pooling import MeanPooledBert
@@ -115,6 +116,8 @@ class Trainer:
         trained = self.averaged.module if self.averaged else self.accelerator.unwrap_model(self.network)
         if self._frozen:
             self._frozen.put_back(cast(MeanPooledBert, trained))
+        if self.method:
+            keep_labels(trained, self.method.heads)
         set_attention(trained, "sdpa")
         self.classifier.network = trained.eval()
         return self.history

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from sklearn.isotonic import IsotonicRegression
 from torch import Tensor
 
 from ..classifier.errors import DataError
+from ..classifier.tasks import LABELS
 from .data import Record
 from .methods import PseudoLabels
 
@@ -59,15 +61,17 @@ class VoteTeacher:
         """Replace the pseudo-labels of voted texts by what vote and network say together.
 
         The two count as witnesses whose log odds add up, the network's times ``trust``. Texts without a vote keep their
-        pseudo-label.
+        pseudo-label, and so do those that the method has given a class of its own: no vote speaks of that.
 
         Shape:
-            weak: logits (texts, heads, 2), without gradient. index: int64 (texts,), positions in the pool.
+            weak: logits (texts, heads, classes), without gradient. index: int64 (texts,), positions in the pool.
         """
         odds = self.log_odds[index].to(weak)[:, None] + self.trust * (weak[..., 1] - weak[..., 0])
         harmful = odds.sigmoid()
-        voted = self.voted[index].to(weak.device)[:, None]
-        targets = torch.where(voted[..., None], torch.stack([1 - harmful, harmful], dim=-1), pseudo.targets)
+        of_labels = pseudo.targets[..., len(LABELS) :].sum(dim=-1) == 0
+        voted = self.voted[index].to(weak.device)[:, None] & of_labels
+        said = F.pad(torch.stack([1 - harmful, harmful], dim=-1), (0, weak.shape[-1] - len(LABELS)))
+        targets = torch.where(voted[..., None], said, pseudo.targets)
         return PseudoLabels(targets, torch.where(voted, torch.ones_like(pseudo.weights), pseudo.weights))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 class PseudoLabels:
     """What a method wants of the strong views.
 
-    targets: class probabilities, shape (texts, heads, 2), without gradient.
+    targets: class probabilities, shape (texts, heads, classes), without gradient.
     weights: how much each target counts, at least 0, shape (texts, heads); a text with zeros needs no forward pass.
     """
 
@@ -32,13 +32,15 @@ class Method(Protocol):
     """A semi-supervised method: a module, so that its state is saved with a checkpoint."""
 
     heads: int
-    """How many two-class heads the network needs."""
+    """How many heads the network needs."""
+    classes: int
+    """Logits of each head: ``LABELS``, and after them those of classes that only training knows."""
 
     def pseudo_labels(self, weak: Tensor, *, index: Tensor, epoch: int) -> PseudoLabels:
         """Turn logits of the weak views into weighted targets for the strong views.
 
         Args:
-            weak: logits, shape (texts, heads, 2), without gradient.
+            weak: logits, shape (texts, heads, classes), without gradient.
             index: position of each text in the pool, int64 of shape (texts,).
             epoch: how many times the whole pool has been visited before, from 0.
         """
@@ -57,7 +59,7 @@ def supervised_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Sum of the cross-entropies of the labelled views over examples and heads; the caller divides by the examples.
 
     Shape:
-        logits: (examples, heads, 2). labels: int64 (examples,). Returns a scalar in nats.
+        logits: (examples, heads, classes). labels: int64 (examples,). Returns a scalar in nats.
     """
     repeated = labels.repeat_interleave(logits.shape[1])
     return F.cross_entropy(logits.flatten(0, 1), repeated, reduction="sum")
@@ -67,8 +69,8 @@ def consistency_loss(strong: Tensor, pseudo: PseudoLabels) -> Tensor:
     """Sum over texts, mean over heads, of the weighted cross-entropies of the strong views against their targets.
 
     Shape:
-        strong: logits (texts, heads, 2). Returns a scalar in nats; the caller divides by the whole batch, so that a
-        text that was left out counts as zero.
+        strong: logits (texts, heads, classes). Returns a scalar in nats; the caller divides by the whole batch, so that
+        a text that was left out counts as zero.
     """
     per_head = -(pseudo.targets * strong.log_softmax(dim=-1)).sum(dim=-1)
     return (pseudo.weights * per_head).mean(dim=1).sum()

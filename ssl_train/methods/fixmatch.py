@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...classifier.tasks import LABELS
 from .base import PseudoLabels
 
 
@@ -21,6 +22,7 @@ class FixMatch(nn.Module):
     """
 
     heads = 1
+    classes = len(LABELS)
 
     def __init__(self, threshold: float) -> None:
         """Take the smallest confidence, in [0, 1], of a prediction that becomes a target."""

@@ -76,7 +76,7 @@ class VirtualClassMarginMatch(MarginMatch):
         4. The subset is not released in the last tenth of training.
 
     Needs of the caller: logits of shape (texts, 1, 3) here and in the two losses, where the third competes with the
-    others; the third row of the head's last layer is dropped before the network judges anything.
+    others; ``keep_labels`` drops the third row of the head before the network judges anything.
 
     Shape:
         member: bool (pool,). epoch: int64 scalar, the pass that ``gamma`` and ``member`` belong to, -1 at first.

@@ -52,6 +52,7 @@ class MultiMatch(nn.Module):
         epoch: int64 scalar, the epoch that the thresholds belong to. Other state in ``margins`` and ``confidence``.
     """
 
+    classes = len(LABELS)
     labels: Tensor
     thresholds: Tensor
     epoch: Tensor

@@ -4,7 +4,7 @@ import pytest
 import torch
 from railmatch.classifier.errors import ModelError
 from railmatch.classifier.families import final_layer
-from railmatch.classifier.heads import folded, harmful_probability
+from railmatch.classifier.heads import folded, harmful_probability, keep_labels
 from railmatch.classifier.model import SafetyClassifier
 
 
@@ -25,6 +25,25 @@ def test_folding_averages_weights_and_leaves_the_network_alone(encoder):
     torch.testing.assert_close(single.weight[1], (weight[1] + weight[3] + weight[5]) / 3)
     assert single.out_features == 2
     assert torch.equal(head.weight, weight)
+
+
+def test_classes_that_only_training_knows_are_dropped_from_every_head(encoder):
+    network = SafetyClassifier.from_encoder(encoder, "prompt", window=64, heads=2, classes=3).network
+    head = final_layer(network)
+    weight, bias = torch.arange(6 * head.in_features).reshape(6, -1).float(), torch.arange(6.0)
+    head.weight, head.bias = torch.nn.Parameter(weight), torch.nn.Parameter(bias)
+    keep_labels(network, heads=2)
+    assert head.bias.tolist() == [0, 1, 3, 4]
+    assert torch.equal(head.weight, weight[[0, 1, 3, 4]])
+    assert head.out_features == 4
+    assert final_layer(folded(network)).bias.tolist() == [1.5, 2.5]
+
+
+def test_two_classes_stay_as_they_are(encoder):
+    network = SafetyClassifier.from_encoder(encoder, "prompt", window=64, heads=3).network
+    before = final_layer(network).weight.clone()
+    keep_labels(network, heads=3)
+    assert torch.equal(final_layer(network).weight, before)
 
 
 def test_a_network_without_a_classifier_is_refused():

@@ -42,7 +42,6 @@ def test_data_may_be_a_file_a_list_or_a_data_set(source, expected):
         {"data": {"unlabelled": "pool.jsonl"}},
         {"method": {"name": "fixmatch", "threshold": 1.1}},
         {"method": {"name": "fixmatch", "lambda_u": float("nan")}},
-        {"method": {"name": "marginmatch", "gamma": float("inf")}},
         {"method": {"name": "multimatch", "heads": 1}},
         {"method": {"name": "multimatch", "heads": 4}},
         {"training": {"steps": 0}},
@@ -66,6 +65,15 @@ def test_settings_that_cannot_be_used_are_refused(wrong):
     with pytest.raises(ValidationError) as error:
         recipe(**wrong)
     assert error.value.error_count() == 1
+
+
+@pytest.mark.parametrize("gamma", ["virtual", 0.25, -1])
+def test_gamma_is_found_or_a_number(gamma):
+    assert recipe(method={"name": "marginmatch", "gamma": gamma}).method.gamma == gamma
+
+
+def test_gamma_is_found_as_published_unless_a_recipe_says_otherwise():
+    assert recipe(method={"name": "marginmatch"}).method.gamma == "virtual"
 
 
 def test_learning_from_unlabelled_texts_needs_some():

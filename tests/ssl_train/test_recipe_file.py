@@ -53,7 +53,7 @@ def test_a_recipe_written_is_read_back_equal(write):
 def test_a_recipe_written_names_every_setting_in_the_order_of_the_model(write):
     text = dump_recipe(load_recipe(write(MINIMAL)))
     sections = [line.split(":")[0] for line in text.splitlines() if not line.startswith(" ")]
-    assert sections == ["task", "seed", "encoder", "data", "augment", "method", "training", "calibration"]
+    assert sections == ["task", "seed", "encoder", "data", "augment", "method", "training", "calibration", "report"]
     assert "\n  threshold: 0.95\n" in text
 
 
@@ -94,7 +94,7 @@ def test_an_override_fills_an_empty_section(write):
         (
             "trainin.steps=5",
             "--set trainin.steps=5: trainin: unknown key; did you mean 'training'? "
-            "Known here: task, seed, encoder, data, augment, method, training, calibration",
+            "Known here: task, seed, encoder, data, augment, method, training, calibration, report",
         ),
         ("encoder=[x", "--set encoder=[x, line 1: not valid YAML: expected ',' or ']', but got '<stream end>'"),
     ],
@@ -125,6 +125,16 @@ def test_an_override_mends_a_wrong_setting(write):
             "task: prompt",
             "task: promt",
             "recipe.yml, line 2: task: 'promt' is not one of 'prompt' or 'response'; did you mean 'prompt'?",
+        ),
+        (
+            "{steps: 100, learning_rate: 5e-5}",
+            "{steps: 100, learning_rate: 5e-5}\nmethod: {gamma: virtul}",
+            "recipe.yml, line 10: method.gamma: 'virtul' is not allowed; it should be 'virtual' or a number",
+        ),
+        (
+            "{steps: 100, learning_rate: 5e-5}",
+            "{steps: 100, learning_rate: 5e-5}\nmethod: {gamma: .inf}",
+            "recipe.yml, line 10: method.gamma: inf is not allowed: it should be a finite number",
         ),
         (
             "labels: 200",

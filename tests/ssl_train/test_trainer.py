@@ -1,5 +1,6 @@
 """The training loop: what a step's gradient is, what reaches which view, and that a run can be stopped and repeated."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,19 +9,20 @@ import pytest
 import torch
 from railmatch.classifier.batches import collate
 from railmatch.classifier.errors import ModelError
+from railmatch.classifier.families import final_layer
 from railmatch.classifier.inputs import Exchange
 from railmatch.classifier.model import SafetyClassifier
 from railmatch.ssl_train import passes
 from railmatch.ssl_train.checkpoint import Checkpoint
 from railmatch.ssl_train.data import Record
-from railmatch.ssl_train.methods import FixMatch, Method, MultiMatch, PseudoLabels
+from railmatch.ssl_train.methods import FixMatch, Method, MultiMatch, PseudoLabels, VirtualClassMarginMatch
 from railmatch.ssl_train.recipe import TrainingSettings
 from railmatch.ssl_train.strong_views import StrongViews
 from railmatch.ssl_train.trainer import Trainer
 from railmatch.ssl_train.views import Views
 from railmatch.ssl_train.votes import VoteTeacher
 from small_training import rewrite, text
-from torch import Tensor
+from torch import Tensor, nn
 
 SETTINGS = TrainingSettings(
     steps=6,
@@ -41,8 +43,8 @@ def build(tiny_encoder: Path) -> Build:
 
     def make(method: Method | None = None, *, rewritten: bool = True, pool: int = 10, **more: Any) -> Trainer:
         torch.manual_seed(0)
-        heads = method.heads if method else 1
-        classifier = SafetyClassifier.from_encoder(str(tiny_encoder), "prompt", window=32, heads=heads)
+        shape = {"heads": method.heads, "classes": method.classes} if method else {}
+        classifier = SafetyClassifier.from_encoder(str(tiny_encoder), "prompt", window=32, **shape)
         changed = {key: more.pop(key) for key in list(more) if key in TrainingSettings.model_fields}
         return Trainer(classifier, make_views(classifier, rewritten, pool), method, settings(**changed), **more)
 
@@ -271,6 +273,26 @@ def test_training_learns(build: Build):
     assert (scores[1::2] > 0.5).all()
 
 
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_the_saved_model_judges_as_the_first_two_of_three_classes_do(build: Build, tmp_path: Path, average: float):
+    trained: list[nn.Module] = []
+
+    def look(count: int) -> None:
+        trained[:] = [copy.deepcopy(trainer.averaged.module if trainer.averaged else trainer.network)]
+
+    trainer = build(VirtualClassMarginMatch(10, 0.5), steps=10, learning_rate=3e-3, average=average)
+    trainer.fit(advance=look)
+    logits = trainer._passes.judge(trained[0], trainer.views.weak)
+    assert logits.shape == (10, 1, 3)
+    expected = logits[:, 0, :2].softmax(dim=-1)[:, 1]
+    trainer.classifier.save(tmp_path / "model")
+    saved = SafetyClassifier.load(tmp_path / "model", device="cpu")
+    assert final_layer(saved.network).out_features == 2
+    torch.testing.assert_close(torch.tensor(saved.score_windows(trainer.views.weak)), expected, rtol=0, atol=1e-6)
+    three = logits[:, 0].softmax(dim=-1)[:, 1]
+    assert (three - expected).abs().max() > 1e-3  # else nothing could be told from them
+
+
 def test_a_run_shorter_than_a_block_of_the_history_is_in_it(build: Build):
     history = build(None, steps=3).fit()
     assert history.step == [3]
@@ -312,6 +334,13 @@ def stop_after(steps: int) -> Callable[[int], None]:
     return advance
 
 
+METHODS: dict[str, Callable[[], Method]] = {
+    "fixmatch": lambda: FixMatch(0.5),
+    "multimatch": lambda: MultiMatch(10, heads=3),
+    "virtual": lambda: VirtualClassMarginMatch(10, 0.5),
+}
+
+
 @pytest.mark.parametrize(
     "variant",
     [
@@ -319,16 +348,18 @@ def stop_after(steps: int) -> Callable[[int], None]:
         {"average": 0.9},
         {"frozen_layers": 1},
         {"method": "multimatch", "average": 0.9},
+        {"method": "virtual", "average": 0.9},
+        {"method": "virtual", "frozen_layers": 1},
         {"precision": "bf16", "warmup_steps": 3},
     ],
     ids=str,
 )
 def test_a_stopped_run_goes_on_to_the_same_model(build: Build, tmp_path: Path, variant: dict[str, Any]):
     more = dict(variant)
-    name = more.pop("method", "fixmatch")
+    make = METHODS[more.pop("method", "fixmatch")]
 
     def trainer() -> Trainer:
-        return build(FixMatch(0.5) if name == "fixmatch" else MultiMatch(10, heads=3), steps=9, **more)
+        return build(make(), steps=9, **more)
 
     whole, stopped, resumed = trainer(), trainer(), trainer()
     expected = whole.fit()

@@ -42,6 +42,17 @@ def test_vote_and_network_add_their_log_odds():
     assert taught.weights.tolist() == [[1.0], [0.0]]
 
 
+def test_a_vote_says_nothing_of_a_class_that_only_training_knows():
+    teacher = VoteTeacher(log_odds=torch.tensor([2.0, 2.0]), voted=torch.tensor([True, True]), trust=1.0)
+    weak = torch.tensor([[[0.0, 1.0, 5.0]]] * 2)
+    pseudo = PseudoLabels(torch.tensor([[[1.0, 0.0, 0.0]], [[0.0, 0.0, 1.0]]]), torch.tensor([[0.0], [0.25]]))
+    taught = teacher.teach(pseudo, weak, torch.tensor([0, 1]))
+    harmful = 1 / (1 + math.exp(-3.0))
+    assert taught.targets[0, 0].tolist() == pytest.approx([1 - harmful, harmful, 0])
+    assert taught.targets[1, 0].tolist() == [0.0, 0.0, 1.0]
+    assert taught.weights.tolist() == [[1.0], [0.25]]
+
+
 def test_a_text_without_a_vote_keeps_its_pseudo_label():
     teacher = VoteTeacher.of({"r0": 4, "r1": 0}, records([1, 0]), [Record("p", Exchange("x"))], trust=1.0)
     pseudo = PseudoLabels(torch.tensor([[[0.3, 0.7]]]), torch.tensor([[2.0]]))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from railmatch.classifier.inputs import Exchange
 from railmatch.classifier.model import SafetyClassifier
-from railmatch.ssl_train.methods import FixMatch, MarginMatch, MultiMatch, make_method
+from railmatch.ssl_train.methods import FixMatch, MarginMatch, MultiMatch, VirtualClassMarginMatch, make_method
 from railmatch.ssl_train.recipe import MethodSettings, Recipe
 from railmatch.ssl_train.run import train
 from transformers import AutoModelForSequenceClassification
@@ -58,9 +58,14 @@ def recipe(folder: Path, encoder: Path, method: dict[str, object]) -> Recipe:
 
 @pytest.mark.parametrize(
     ("settings", "kind"),
-    [({"name": "fixmatch"}, FixMatch), ({"name": "marginmatch"}, MarginMatch), ({"name": "multimatch"}, MultiMatch)],
+    [
+        ({"name": "fixmatch"}, FixMatch),
+        ({"name": "marginmatch"}, VirtualClassMarginMatch),
+        ({"name": "marginmatch", "gamma": 0.0}, MarginMatch),
+        ({"name": "multimatch"}, MultiMatch),
+    ],
 )
-def test_a_recipe_names_its_method(settings: dict[str, str], kind: type):
+def test_a_recipe_names_its_method(settings: dict[str, object], kind: type):
     assert type(make_method(MethodSettings.model_validate(settings), 10)) is kind
 
 
@@ -72,6 +77,9 @@ def test_settings_reach_the_method():
     marginmatch = make_method(MethodSettings(name="marginmatch", threshold=0.7, gamma=0.25), 10)
     assert isinstance(marginmatch, MarginMatch)
     assert (marginmatch.gamma, marginmatch.confidence.threshold) == (0.25, 0.7)
+    virtual = make_method(MethodSettings(name="marginmatch", threshold=0.7), 10, seed=5)
+    assert isinstance(virtual, VirtualClassMarginMatch)
+    assert (virtual.seed, virtual.confidence.threshold) == (5, 0.7)
     multimatch = make_method(MethodSettings(name="multimatch", heads=5), 10)
     assert isinstance(multimatch, MultiMatch)
     assert (multimatch.heads, multimatch.labels.shape) == (5, (10, 5))
@@ -81,10 +89,11 @@ def test_settings_reach_the_method():
     "method",
     [
         {"name": "marginmatch", "threshold": 0.6},
+        {"name": "marginmatch", "threshold": 0.6, "gamma": 0.0},
         {"name": "multimatch", "heads": 3},
         {"name": "multimatch", "heads": 5},
     ],
-    ids=lambda method: f"{method['name']}-{method.get('heads', 1)}",
+    ids=str,
 )
 def test_trains_and_saves_an_ordinary_model(method: dict[str, object], tiny_encoder: Path, tmp_path: Path):
     result = train(recipe(tmp_path, tiny_encoder, method), tmp_path / "model")
