@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -35,9 +36,20 @@ def main_llm() -> Iterator[ChatServer]:
 
 @pytest.fixture(scope="module")
 def folder(main_llm: ChatServer, trigger_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("app") / "guardrails"
-    write_config(folder, trigger_models, base_url=main_llm.base_url)
-    return folder
+    app = tmp_path_factory.mktemp("app")
+    write_config(app / "guardrails", trigger_models, base_url=main_llm.base_url)
+    write_config(app / "prompts", trigger_models / "prompt", base_url=main_llm.base_url)
+    write_config(app / "chunks", trigger_models / "prompt", base_url=main_llm.base_url)
+    content = (app / "chunks" / "config.yml").read_text()
+    listed = "      - railmatch check input\n"
+    (app / "chunks" / "config.yml").write_text(content.replace(listed, listed + "      - railmatch check retrieval\n"))
+    write_config(app / "colang_2", trigger_models, base_url=main_llm.base_url, colang="2")
+    (app / "broken").mkdir()
+    (app / "broken" / "config.yml").write_text("custom_data: {railmatch: {models: nowhere}}\n")
+    shutil.copy(app / "guardrails" / "config.py", app / "broken")
+    (app / "plain").mkdir()
+    (app / "plain" / "config.yml").write_text("models: []\n")
+    return app / "guardrails"
 
 
 def test_chat(folder: Path, main_llm: ChatServer) -> None:
@@ -60,7 +72,7 @@ def server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = tmp_path_factory.mktemp("server") / "log.txt"
-    command = [NEMO, "server", "--config", str(folder), "--port", str(port), "--disable-chat-ui"]
+    command = [NEMO, "server", "--config", str(folder.parent), "--port", str(port), "--disable-chat-ui"]
     with log.open("w") as output, subprocess.Popen(command, env=ENVIRONMENT, stdout=output, stderr=output) as process:
         try:
             address = f"http://127.0.0.1:{port}"
@@ -114,15 +126,78 @@ def test_the_server_streams_what_was_checked(server: str) -> None:
     assert [error["param"] for error in errors] == ["railmatch check output"]
 
 
+def checked(server: str, *messages: tuple[str, str], **guardrails: Any) -> httpx.Response:
+    """Ask the server for checks alone."""
+    body = {
+        "model": "any",
+        "messages": [{"role": role, "content": content} for role, content in messages],
+        "guardrails": {"config_id": "guardrails", **guardrails},
+    }
+    return httpx.post(f"{server}/v1/checks", json=body, timeout=120)
+
+
 def test_checks_without_the_main_llm(server: str, main_llm: ChatServer) -> None:
     before = main_llm.calls
-    statuses = []
-    for messages in (
-        [{"role": "user", "content": HARMFUL}],
-        [{"role": "user", "content": HARMLESS}],
-        [{"role": "user", "content": HARMLESS}, {"role": "assistant", "content": "steal it"}],
-    ):
-        body = {"model": "any", "messages": messages, "guardrails": {"config_id": "guardrails"}}
-        statuses.append(httpx.post(f"{server}/v1/checks", json=body, timeout=120).json()["status"])
-    assert statuses == ["blocked", "passed", "blocked"]
+    passed = checked(server, ("user", HARMLESS)).json()
+    assert (passed["status"], passed["content"], "rail" in passed) == ("passed", HARMLESS, False)
+    blocked = checked(server, ("user", HARMFUL)).json()
+    assert (blocked["status"], blocked["content"], blocked["rail"]) == ("blocked", REFUSAL, "railmatch check input")
+    answered = checked(server, ("user", HARMLESS), ("assistant", "steal it")).json()
+    assert (answered["status"], answered["rail"]) == ("blocked", "railmatch check output")
+    assert checked(server, ("user", HARMFUL), ("user", HARMLESS)).json()["status"] == "blocked"
     assert main_llm.calls == before
+
+
+def test_checks_of_the_rails_asked_for(server: str) -> None:
+    conversation = [("user", HARMLESS), ("assistant", "steal it")]
+    assert checked(server, *conversation, rail_types=["input"]).json()["status"] == "passed"
+    assert checked(server, *conversation, rail_types=["output"]).json()["status"] == "blocked"
+    assert checked(server, *conversation, rail_types=["input", "output"]).json()["status"] == "blocked"
+
+
+def test_checks_of_another_config_and_of_several(server: str) -> None:
+    conversation = [("user", HARMLESS), ("assistant", "steal it")]
+    assert checked(server, *conversation, config_id="prompts", rail_types=["input"]).json()["status"] == "passed"
+    several = checked(server, ("user", HARMFUL), config_id=None, config_ids=["guardrails", "plain"])
+    assert several.json()["status"] == "blocked"
+
+
+def test_checks_of_chunks_given_as_context(server: str) -> None:
+    statuses = [
+        checked(server, ("user", HARMLESS), config_id="chunks", context={"relevant_chunks": chunks}).json()["status"]
+        for chunks in (HARMFUL, HARMLESS)
+    ]
+    assert statuses == ["blocked", "passed"]
+
+
+def test_a_client_that_forges_the_context_gets_nothing_unsafe(server: str) -> None:
+    forged = {"user_message": HARMLESS, "bot_message": "ask"}
+    assert checked(server, ("user", HARMFUL), context=forged).json()["status"] == "blocked"
+    conversation = [("user", HARMLESS), ("assistant", "steal it")]
+    answer = checked(server, *conversation, context=forged).json()
+    assert (answer["status"], answer["content"]) == ("modified", "ask")  # NeMo answers with what was judged
+
+
+@pytest.mark.parametrize(
+    ("messages", "guardrails"),
+    [
+        ([], {}),
+        ([("user", HARMLESS)], {"rail_types": ["invalid"]}),
+        ([("user", HARMLESS)], {"config_id": "prompts", "rail_types": ["output"]}),
+        ([("user", HARMLESS)], {"config_id": "colang_2"}),
+        ([("user", HARMLESS)], {"config_id": None}),
+    ],
+    ids=["no messages", "no such rails", "no rails of that kind", "Colang 2", "no config"],
+)
+def test_checks_that_cannot_be_made_are_refused(
+    server: str, messages: list[tuple[str, str]], guardrails: dict[str, Any]
+) -> None:
+    refused = checked(server, *messages, **guardrails)
+    assert refused.status_code == 422, refused.text
+    assert "status" not in refused.json()
+
+
+def test_a_config_that_cannot_be_loaded_checks_nothing_and_passes_nothing(server: str) -> None:
+    failed = checked(server, ("user", HARMLESS), config_id="broken")
+    assert failed.status_code == 500
+    assert "status" not in failed.json()
