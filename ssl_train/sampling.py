@@ -2,6 +2,9 @@
 
 import numpy as np
 
+VOTED_SHARE = 0.5
+"""At least this share of a step's pool texts has a vote, where any has: what a vote teaches is surer than a guess."""
+
 
 class EpochSampler:
     """Deals ``size`` examples in seeded random order, ``batch`` a step, each once an epoch."""
@@ -38,3 +41,36 @@ class EpochSampler:
             self._orders = {key: value for key, value in self._orders.items() if key == epoch - 1}
             self._orders[epoch] = np.random.default_rng((*self._key, epoch)).permutation(self._size)
         return int(self._orders[epoch][offset])
+
+
+class PoolSampler:
+    """Deals the texts of a pool, ``batch`` a step: voted ones by their number, but at least ``VOTED_SHARE`` of a batch.
+
+    Where all texts have a vote, or none, each comes once an epoch.
+    """
+
+    def __init__(self, voted: np.ndarray, batch: int, seed: int) -> None:
+        """Take which texts of the pool have a vote, bool of shape (pool,), the texts a step and the run's seed.
+
+        Raises:
+            ValueError: the pool is empty, or there are no texts a step.
+        """
+        groups = [np.flatnonzero(voted), np.flatnonzero(~voted)]
+        of_voted = min(batch - 1, round(batch * max(voted.mean(), VOTED_SHARE))) if len(voted) else 0
+        sizes = [of_voted, batch - of_voted]
+        if of_voted == 0 or voted.all() or not voted.any():
+            groups, sizes = [np.arange(len(voted))], [batch]
+        self._groups = groups
+        self._samplers = [
+            EpochSampler(len(group), size, seed, stream=1 + number)
+            for number, (group, size) in enumerate(zip(groups, sizes, strict=True))
+        ]
+
+    def __call__(self, step: int) -> list[int]:
+        """Give the positions in the pool that a step sees."""
+        dealt = zip(self._groups, self._samplers, strict=True)
+        return [int(group[at]) for group, sampler in dealt for at in sampler(step)]
+
+    def epoch(self, step: int) -> int:
+        """Say how many times every text of the pool has been dealt before a step."""
+        return min(sampler.epoch(step) for sampler in self._samplers)

@@ -33,7 +33,7 @@ from .optimiser import make_optimiser
 from .passes import Passes, use_bf16
 from .processes import make_accelerator, require_shares, share
 from .recipe import TrainingSettings
-from .sampling import EpochSampler
+from .sampling import EpochSampler, PoolSampler
 from .strong_views import NO_STRONG_VIEWS, StrongViews, draw_one, strong_views_of
 from .views import Views
 from .votes import VoteTeacher
@@ -95,7 +95,8 @@ class Trainer:
             frozen=frozen,
         )
         self._labelled = EpochSampler(len(views.labelled), settings.labelled_batch, seed, stream=0)
-        self._pool = EpochSampler(len(views.weak), settings.unlabelled_batch, seed, stream=1) if method else None
+        voted = votes.voted.numpy() if votes else np.zeros(len(views.weak), dtype=bool)
+        self._pool = PoolSampler(voted, settings.unlabelled_batch, seed) if method else None
 
     def fit(self, *, checkpoint: Checkpoint | None = None, advance: Callable[[int], None] | None = None) -> History:
         """Train from the last checkpoint, or from the beginning, to the last step; the classifier holds the result.
