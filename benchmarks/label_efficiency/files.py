@@ -51,7 +51,7 @@ def data_overrides(cell: Cell, data: Path, scratch: Path) -> list[str]:
     if cell.labels is None:
         labelled.append(scratch / "true.jsonl")
         _write(labelled[-1], list(_labelled_pool(data, cell.task)))
-        overrides.append(f"data.labelled={json.dumps([str(file) for file in labelled])}")
+        overrides += [f"data.labelled={json.dumps([str(file) for file in labelled])}", "data.unlabelled=null"]
     elif cell.labels == sum(1 for _ in rows_of(labelled[0])):
         overrides.append("data.labels=null")  # a balanced draw of all is not possible where the classes differ
     return overrides

@@ -28,11 +28,11 @@ class Group:
 def current(rows: Sequence[Row], settings: Settings) -> list[Row]:
     """Keep the results that the present settings would give again, the first of each cell."""
     kept: dict[Cell, Row] = {}
-    known: dict[Cell, str] = {}
+    known: dict[Cell, str | None] = {}
     for row in rows:
         cell = Cell.of(row)
         if cell not in known:
-            known[cell] = settings.fingerprint(cell) if cell.row in settings.rows else ""
+            known[cell] = settings.fingerprint(cell) if cell.row in settings.rows else None
         if row["recipe"] == known[cell]:
             kept.setdefault(cell, row)
     return list(kept.values())
