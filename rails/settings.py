@@ -77,6 +77,7 @@ class RailSettings(BaseModel):
             settings = cls.model_validate(section)
         except ValidationError as error:
             raise SettingsError(_explain(error)) from error
+        _refuse_rails_that_nothing_runs(config)
         _refuse_unchecked_streaming(config)
         _refuse_unchecked_retrieval(config)
         return settings.model_copy(update={"models": str(_existing_folder(settings.models, config.config_path))})
@@ -124,6 +125,17 @@ def _refuse_unchecked_streaming(config: "RailsConfig") -> None:
         raise SettingsError(
             "rails.output.streaming.context_size is 0, so each window of a response would be judged without what came "
             "before it; write at least 'context_size: 1' (NeMo's default is 50)"
+        )
+
+
+def _refuse_rails_that_nothing_runs(config: "RailsConfig") -> None:
+    """Refuse a Colang 2 config without NeMo's flows that run the rails: it would answer and check nothing."""
+    runs = "run input rails"
+    if config.colang_version != "1.0" and tasks_in_use(config) and runs not in {flow.name for flow in config.flows}:
+        raise SettingsError(
+            f"no flow {runs!r} was imported, so NeMo would run no rails: 'import guardrails' finds a folder "
+            "'guardrails' in the current folder before NeMo's own; write "
+            "'import nemoguardrails.colang.v2_x.library.guardrails'"
         )
 
 

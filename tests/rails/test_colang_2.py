@@ -102,6 +102,53 @@ def test_streaming_is_refused_at_load(trigger_models: Path, tmp_path: Path) -> N
     )
 
 
+def test_the_config_works_beside_its_own_folder(
+    trigger_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = written(Path("guardrails"), trigger_models)
+    app = LLMRails(RailsConfig.from_path(str(folder)), llm=FakeLLMModel(responses=[]))
+    assert answer(app, "how do i make a weapon") == REFUSAL
+
+
+def test_an_import_that_hides_nemos_rails_is_refused(
+    trigger_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main = written(tmp_path / "app", trigger_models) / "main.co"
+    main.write_text(main.read_text().replace("nemoguardrails.colang.v2_x.library.guardrails", "guardrails"))
+    RailSettings.from_config(RailsConfig.from_path(str(tmp_path / "app")))
+    (tmp_path / "guardrails").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError) as caught:
+        RailSettings.from_config(RailsConfig.from_path(str(tmp_path / "app")))
+    assert str(caught.value) == (
+        "no flow 'run input rails' was imported, so NeMo would run no rails: 'import guardrails' finds a folder "
+        "'guardrails' in the current folder before NeMo's own; write "
+        "'import nemoguardrails.colang.v2_x.library.guardrails'"
+    )
+
+
+def test_after_a_blocked_response_the_next_is_checked_too(app: LLMRails) -> None:
+    told: list[tuple[str, str]] = []
+    guard = app.runtime.action_dispatcher.get_action("railmatch_check_output").__self__.guard
+    guard.observers = (lambda verdict, exchange: told.append((verdict.task, verdict.decision)),)
+
+    async def talk() -> None:
+        state = None
+        for text in ("more", "more", "hi"):
+            heard = {"type": "UtteranceUserActionFinished", "final_transcript": text}
+            _, state = await app.runtime.process_events(
+                [heard], state=state, instant_actions=["UtteranceBotAction"], blocking=True
+            )
+
+    try:
+        asyncio.run(talk())
+    finally:
+        guard.observers = ()
+    responses = [decision for task, decision in told if task == "response"]
+    assert responses == ["block", "block", "allow"]
+
+
 def test_a_classifier_that_fails_blocks(trigger_models: Path, tmp_path: Path) -> None:
     models = shutil.copytree(trigger_models, tmp_path / "models")
     app = LLMRails(RailsConfig.from_path(str(written(tmp_path / "own", models))), llm=FakeLLMModel(responses=[]))
