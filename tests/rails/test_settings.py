@@ -150,3 +150,9 @@ def test_an_action_called_by_a_flow_of_the_apps_own_counts(config_folder: Callab
     (folder / "own.co").write_text("define subflow look twice\n  $seen = execute railmatch_check_output\n")
     with pytest.raises(SettingsError, match="stream_first"):
         RailSettings.from_config(RailsConfig.from_path(str(folder)))
+
+
+@pytest.mark.parametrize("name", RailSettings.model_fields)
+def test_every_setting_is_in_the_documentation(name: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "rails.md").read_text("utf-8")
+    assert f"| `{name}` |" in page
