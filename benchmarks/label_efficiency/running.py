@@ -4,7 +4,6 @@ import contextlib
 import multiprocessing
 import os
 import resource
-import sys
 import tempfile
 import threading
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .cells import Cell
+from .files import core_ids, data_overrides, true_pool_labels
 from .settings import Settings
 
 KIB_IN_GIB = 2**20
@@ -47,23 +47,21 @@ def run(cell: Cell, settings: Settings, data: Path) -> dict[str, Any]:
     Raises:
         RailMatchError: the settings, the data or the training cannot be used.
     """
-    # only here, in the cell's own process: the process that waits for it needs none of this
-    from railmatch.ssl_train.data import load_records
-
-    from .baselines import BASELINES
-    from .files import core_ids, data_overrides, true_pool_labels
-    from .measuring import figures
-
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(data):
         scratch = Path(folder)
         recipe = settings.recipe(cell, data_overrides(cell, data, scratch))
+        # only here, in the cell's own process: that which waits for it needs neither PyTorch nor scikit-learn
+        from railmatch.ssl_train.data import load_records
+
+        from .baselines import BASELINES
+        from .measuring import figures
+        from .training import train_cell
+
         test = load_records(f"{cell.task}_test.jsonl", recipe.task, labelled=True)
         if cell.row in BASELINES:
             outcome = BASELINES[cell.row](recipe, test)
         else:
-            from .training import train_cell
-
             outcome = train_cell(recipe, data, test, scratch, true_pool_labels(data, cell.task))
     core = core_ids(data, cell.task)
     return {
@@ -82,7 +80,8 @@ def run(cell: Cell, settings: Settings, data: Path) -> dict[str, Any]:
 def _peak_memory() -> dict[str, float]:
     """Give the most memory that this process has had at once, in GiB, and that of the GPU where there is one."""
     peak = {"peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_IN_GIB, 2)}
-    torch = sys.modules.get("torch")  # a baseline may not have loaded it
-    if torch is not None and torch.cuda.is_available():
+    import torch
+
+    if torch.cuda.is_available():
         peak["gpu_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
     return peak

@@ -159,10 +159,11 @@ def test_the_program_runs_what_is_missing_and_tells_of_what_fails(data: Path, tm
     again = program(*smaller)
     assert again.stdout == first.stdout
     assert again.stderr == ""
+    (data / "prompt_labelled.jsonl").unlink()
     failed = program()
     assert failed.exit_code == 1
     assert "prompt, tfidf, 50 labels, seed 0 FAILED" in failed.stderr
-    assert "50 labels were asked for" in failed.stderr
+    assert "FileNotFoundError" in failed.stderr
     unknown = program("--set", "training.step=1")
     assert unknown.exit_code == 1
     assert "training.step: unknown key" in unknown.stderr
