@@ -6,15 +6,17 @@ import threading
 from concurrent.futures import Future
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import EngineError
 from ..inputs import Exchange, Window
-from ..model import SafetyClassifier
 from .recent import Recent
 from .request import Judgement
 from .scorer import Scorer, TorchScorer
 from .work import Reading, Scoring, WorkQueue
+
+if TYPE_CHECKING:
+    from ..model import SafetyClassifier
 
 __all__ = ["Engine", "Judgement"]
 
@@ -32,7 +34,7 @@ class Engine:
 
     def __init__(
         self,
-        classifier: SafetyClassifier,
+        classifier: "SafetyClassifier",
         scorer: Scorer | None = None,
         *,
         max_batch_tokens: int | None = None,

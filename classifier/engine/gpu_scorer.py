@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,12 +12,14 @@ from torch import Tensor
 from ..families import run_network
 from ..heads import harmful_probability
 from ..inputs import Exchange, Window
-from ..model import SafetyClassifier
 from ..padding import INPUTS, padded
 from .attention import attention_kernel
 from .graphs import Batch, Graphs
 from .schedule import BatchLimits
 from .shapes import Shape, fixed_shape, fixed_shapes
+
+if TYPE_CHECKING:
+    from ..model import SafetyClassifier
 
 LARGEST_DIFFERENCE = 0.02
 """How far a recorded pass may be from an ordinary one: in bfloat16 other shapes round a little differently."""
@@ -28,7 +30,7 @@ _log = logging.getLogger(__name__)
 class GpuScorer:
     """PyTorch on a GPU; one batch is prepared while another one runs."""
 
-    def __init__(self, classifier: SafetyClassifier, *, record: bool = True) -> None:
+    def __init__(self, classifier: "SafetyClassifier", *, record: bool = True) -> None:
         """Take a classifier on a GPU; ``record`` says whether small batches run as CUDA graphs."""
         self.classifier = classifier
         self.limits = BatchLimits(tokens=32_768, windows=256, padding=0.1)

@@ -1,14 +1,16 @@
 """What the engine asks of whoever runs the forward passes, and the plainest of them: PyTorch as it is."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
 from ..inputs import Window
-from ..model import SafetyClassifier
 from .attention import attention_kernel
 from .schedule import BatchLimits
+
+if TYPE_CHECKING:
+    from ..model import SafetyClassifier
 
 
 class Scorer(Protocol):
@@ -34,7 +36,7 @@ class Scorer(Protocol):
 class TorchScorer:
     """PyTorch on the device where the classifier is; a pass uses all its cores, so there is one at a time."""
 
-    def __init__(self, classifier: SafetyClassifier) -> None:
+    def __init__(self, classifier: "SafetyClassifier") -> None:
         """Take the classifier; on a CPU padding costs as much as text and large batches gain nothing."""
         self.classifier = classifier
         self.limits = BatchLimits(tokens=1024, windows=64, padding=0.05)
