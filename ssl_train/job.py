@@ -50,7 +50,8 @@ class Job:
         """Train a fresh classifier on some of the labelled records; ``name`` tells its checkpoint from the others'."""
         recipe = self.recipe
         torch.manual_seed(recipe.seed)
-        method = make_method(recipe.method, len(self.texts.pool), seed=recipe.seed)
+        harmful = sum(record.label == 1 for record in labelled) / len(labelled)
+        method = make_method(recipe.method, len(self.texts.pool), harmful=harmful, seed=recipe.seed)
         classifier = SafetyClassifier.from_encoder(
             recipe.encoder,
             recipe.task,

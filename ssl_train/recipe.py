@@ -61,12 +61,25 @@ class DataSettings(Section):
     test: Sources | None = None
 
 
+class BudgetSettings(Section):
+    """What a model may take in all runs on one cache: answered calls, tokens in and out, and cost by the prices.
+
+    No further call is begun where it would pass a limit; what is missing then stays missing. Null is no limit.
+    """
+
+    max_calls: int | None = Field(default=None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_cost: float | None = Field(default=None, gt=0)
+
+
 class EndpointSettings(Section):
     """An OpenAI-compatible chat-completions endpoint; the key is read from the environment variable named here.
 
+    ``max_concurrency`` is the most calls in flight; there are fewer while the endpoint cannot keep up.
     ``max_retries`` is how often one call is tried again; ``backoff_s`` the first wait, which doubles each time, unless
     the server names one. ``timeout_s`` is for a whole call. A ``temperature`` or ``top_p`` of null is the model's own.
-    Prices are in any currency per million tokens; with them, estimates and reports name a cost.
+    Prices are in any currency per million tokens; with them, estimates and reports name a cost. Calls that cost no more
+    than ``ask_above`` are made without asking; null always asks.
     """
 
     base_url: str | None = None
@@ -81,6 +94,16 @@ class EndpointSettings(Section):
     max_tokens: int = Field(default=1024, ge=16)
     price_input: float | None = Field(default=None, ge=0)
     price_output: float | None = Field(default=None, ge=0)
+    budget: BudgetSettings = BudgetSettings()
+    ask_above: float | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _has_prices_for_amounts(self) -> Self:
+        named = {"budget.max_cost": self.budget.max_cost, "ask_above": self.ask_above}
+        amounts = [name for name, amount in named.items() if amount is not None]
+        if amounts and (self.price_input is None or self.price_output is None):
+            raise ValueError(f"{amounts[0]} is an amount of money: set price_input and price_output, too")
+        return self
 
     @field_validator("base_url")
     @classmethod
@@ -116,8 +139,19 @@ class BacktranslationSettings(Section):
     backward: str = "Helsinki-NLP/opus-mt-de-en"
 
 
+class QualitySettings(Section):
+    """What a rewrite must stand beyond the checks that are always made.
+
+    ``similarity_floor`` is the least cosine of the embeddings (embedded encoder) of a text and its rewrite; null
+    measures none. With ``label_kept`` the endpoint is asked whether meaning and degree of harm are those of the text.
+    """
+
+    similarity_floor: float | None = Field(default=None, ge=-1, le=1)
+    label_kept: bool = False
+
+
 class AugmentSettings(Section):
-    """How the strong views are made: one rewrite of every text for each strategy, kept in ``cache``.
+    """How the strong views are made: ``variants`` rewrites of every text for each strategy, kept in ``cache``.
 
     A strategy is a template shipped with RailMatch or a ``.txt`` file of the user's (``{part}`` in its path stands for
     ``prompt`` or ``response``), or one that needs no endpoint: ``identity``, the text itself, ``eda``, or
@@ -135,6 +169,8 @@ class AugmentSettings(Section):
     eda: EdaSettings = EdaSettings()
     backtranslation: BacktranslationSettings = BacktranslationSettings()
     endpoint: EndpointSettings | None = None
+    variants: int = Field(default=1, ge=1, le=16)
+    quality: QualitySettings = QualitySettings()
     cache: str = ".railmatch/rewrites.sqlite"
     vote: bool = False
     policy: str | None = None
@@ -168,6 +204,8 @@ class MethodSettings(Section):
     ``gamma`` is MarginMatch's least average pseudo-margin, in logits, or ``virtual``: found by a class that no text is
     of, as published. ``heads`` is how many MultiMatch has, which adapts its thresholds and reads neither ``threshold``
     nor ``gamma``.
+    With ``alignment`` the pool's predictions are held to the classes' shares among the labels or, where it is known,
+    to ``class_prior``, the share of harmful texts in the pool.
     ``vote_trust`` is the factor of the network's own log odds beside those of a vote, where ``data.votes`` has one.
     """
 
@@ -177,6 +215,8 @@ class MethodSettings(Section):
     heads: int = Field(default=3, ge=3, le=15)
     lambda_s: float = Field(default=1.0, ge=0)
     lambda_u: float = Field(default=1.0, ge=0)
+    alignment: bool = False
+    class_prior: float | None = Field(default=None, gt=0, lt=1)
     vote_trust: float = Field(default=0.5, ge=0)
 
     @field_validator("heads")
@@ -185,6 +225,14 @@ class MethodSettings(Section):
         if heads % 2 == 0:
             raise ValueError("must be odd, as 3 (the published number) is")
         return heads
+
+    @model_validator(mode="after")
+    def _uses_its_prior(self) -> Self:
+        if self.class_prior is not None and not self.alignment:
+            raise ValueError(
+                f"class_prior is {self.class_prior:g}, which nothing uses: set alignment to true, or leave it out"
+            )
+        return self
 
 
 class TrainingSettings(Section):

@@ -1,12 +1,14 @@
 """The training losses: one published method a file, looked up by its name in a recipe."""
 
 from ..recipe import MethodSettings
+from .alignment import Aligned
 from .base import Method, PseudoLabels, consistency_loss, supervised_loss
 from .fixmatch import FixMatch
 from .marginmatch import MarginMatch, VirtualClassMarginMatch
 from .multimatch import MultiMatch
 
 __all__ = [
+    "Aligned",
     "FixMatch",
     "MarginMatch",
     "Method",
@@ -19,11 +21,18 @@ __all__ = [
 ]
 
 
-def make_method(settings: MethodSettings, pool_size: int, *, seed: int = 0) -> Method | None:
-    """Make the method that a recipe names, for a pool of so many texts; the seed is that of what it draws.
+def make_method(settings: MethodSettings, pool_size: int, *, harmful: float = 0.5, seed: int = 0) -> Method | None:
+    """Make the method that a recipe names, for a pool of so many texts; None is supervised training.
 
-    None is supervised training, which has no unlabelled loss.
+    ``harmful`` is the share of harmful texts among the labelled, in [0, 1]; the seed is that of what a method draws.
     """
+    method = _named(settings, pool_size, seed)
+    if method is None or not settings.alignment:
+        return method
+    return Aligned(method, harmful if settings.class_prior is None else settings.class_prior)
+
+
+def _named(settings: MethodSettings, pool_size: int, seed: int) -> Method | None:
     match settings.name:
         case "supervised":
             return None

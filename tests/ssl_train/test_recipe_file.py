@@ -57,7 +57,7 @@ def test_a_recipe_written_names_every_setting_in_the_order_of_the_model(write):
     assert "\n  threshold: 0.95\n" in text
 
 
-@pytest.mark.parametrize("name", ["prompt", "response", "quickstart"])
+@pytest.mark.parametrize("name", ["prompt", "response", "cpu", "quickstart"])
 def test_the_recipes_that_ship_are_good(name):
     folder = Path(__file__).parents[2] / "config"
     assert load_recipe(folder / f"{name}.yml").task == ("response" if name == "response" else "prompt")
@@ -135,6 +135,12 @@ def test_an_override_mends_a_wrong_setting(write):
             "{steps: 100, learning_rate: 5e-5}",
             "{steps: 100, learning_rate: 5e-5}\nmethod: {gamma: .inf}",
             "recipe.yml, line 10: method.gamma: inf is not allowed: it should be a finite number",
+        ),
+        (
+            "{steps: 100, learning_rate: 5e-5}",
+            "{steps: 100, learning_rate: 5e-5}\nmethod: {class_prior: 0.1}",
+            "recipe.yml, line 10: method: class_prior is 0.1, which nothing uses: set alignment to true, "
+            "or leave it out",
         ),
         (
             "labels: 200",

@@ -9,7 +9,7 @@ import pytest
 import torch
 from railmatch.classifier.inputs import Exchange
 from railmatch.classifier.model import SafetyClassifier
-from railmatch.ssl_train.methods import FixMatch, MarginMatch, MultiMatch, VirtualClassMarginMatch, make_method
+from railmatch.ssl_train.methods import Aligned, FixMatch, MarginMatch, MultiMatch, VirtualClassMarginMatch, make_method
 from railmatch.ssl_train.recipe import MethodSettings, Recipe
 from railmatch.ssl_train.run import train
 from transformers import AutoModelForSequenceClassification
@@ -69,8 +69,18 @@ def test_a_recipe_names_its_method(settings: dict[str, object], kind: type):
     assert type(make_method(MethodSettings.model_validate(settings), 10)) is kind
 
 
+@pytest.mark.parametrize(("prior", "harmful"), [(None, 0.25), (0.1, 0.1)])
+def test_alignment_is_to_the_labels_shares_or_to_a_known_one(prior: float | None, harmful: float):
+    settings = MethodSettings(name="multimatch", alignment=True, class_prior=prior)
+    method = make_method(settings, 10, harmful=0.25)
+    assert isinstance(method, Aligned)
+    assert isinstance(method.method, MultiMatch)
+    assert method.shares.tolist() == pytest.approx([1 - harmful, harmful])
+
+
 def test_supervised_training_has_no_method():
     assert make_method(MethodSettings(name="supervised"), 0) is None
+    assert make_method(MethodSettings(name="supervised", alignment=True), 0) is None
 
 
 def test_settings_reach_the_method():
@@ -90,6 +100,7 @@ def test_settings_reach_the_method():
     [
         {"name": "marginmatch", "threshold": 0.6},
         {"name": "marginmatch", "threshold": 0.6, "gamma": 0.0},
+        {"name": "marginmatch", "threshold": 0.6, "alignment": True},
         {"name": "multimatch", "heads": 3},
         {"name": "multimatch", "heads": 5},
     ],
