@@ -66,7 +66,7 @@ def test_every_key_of_a_recipe_is_explained():
     assert explained - known == set()
 
 
-@pytest.mark.parametrize("name", ["quickstart", "prompt", "response"])
+@pytest.mark.parametrize("name", ["quickstart", "cpu", "prompt", "response"])
 def test_shipped_recipes_open_with_their_command_and_are_valid(name: str):
     text = (ROOT / "config" / f"{name}.yml").read_text(encoding="utf-8")
     assert text.startswith("# railmatch ")
