@@ -201,6 +201,33 @@ def report(model: Path, out: Path | None) -> None:
 
 
 @main.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--check-on", "data", help="Texts to compare on, such as the app sees; the starter data when left out.")
+@click.option("--field", "fields", multiple=True, metavar="NAME=FIELD", help="Where they keep a field: prompt=text.")
+@click.option("--split", help="They are a Hugging Face data set (Hub id or folder); use this split of it.")
+@click.pass_context
+def export(ctx: click.Context, model: Path, data: str | None, fields: tuple[str, ...], split: str | None) -> None:
+    """Write the int8 form of MODEL, with which CPUs judge faster.
+
+    Example:
+
+    \b
+        railmatch export models/prompt
+        railmatch export models/prompt --check-on prompts.jsonl
+
+    \b
+    - It goes into MODEL/onnx; how closely it judges as the weights do is in MODEL/onnx/int8.json.
+    - Where it judges otherwise it is not kept, the exit status is 1, and the weights are served as they are.
+    - On a GPU the weights themselves are served.
+    """
+    from .ssl_train.exporting import export_model
+
+    report = export_model(model, None if data is None else _source(data, fields, split))
+    click.echo(f"{report.sentence[0].upper()}{report.sentence[1:]}.")
+    ctx.exit(0 if report.kept else 1)
+
+
+@main.command()
 @click.argument("text", required=False)
 @click.option("--file", "file", type=click.Path(path_type=Path), help="Read the text from this file; - is stdin.")
 @click.option("--response", help="Judge this response to the text instead of the text.")
