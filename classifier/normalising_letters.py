@@ -1,9 +1,9 @@
 """Letters that only look Latin, and characters that are not seen: found, and replaced by what a reader reads."""
 
+import re
 import unicodedata
 from functools import cache
 
-import regex
 from confusable_homoglyphs.confusables import confusables_data
 
 from .normalising_vocabulary import word_costs
@@ -16,27 +16,34 @@ _FORMS = (
     r"\u249c-\u24e9\ufb00-\ufb06\uff01-\uff5e\U0001d400-\U0001d7ff\U0001f110-\U0001f149"
     r"\U0001f150-\U0001f169\U0001f170-\U0001f189"
 )
-_FORM_RUN = regex.compile(rf"[{_FORMS}](?:[\s\p{{Default_Ignorable_Code_Point}}]*[{_FORMS}])*")
-_LETTER_FORM = regex.compile(rf"(?V1)[[{_FORMS}]--[\uff01-\uff20\uff3b-\uff40\uff5b-\uff5e]]")
-_PARENTHESISED = regex.compile(r"\((\p{ASCII})\)")
-_ASCII_LETTERS = regex.compile(r"[A-Za-z]")
-
-_INVISIBLE_RUN = regex.compile(r"\p{Default_Ignorable_Code_Point}+")
-_BIDIRECTIONAL = regex.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
-_RIGHT_TO_LEFT = regex.compile(r"[\p{Bidi_Class=R}\p{Bidi_Class=AL}]")
-_TAGS = regex.compile(r"[\U000e0020-\U000e007f]+")
-_CUT_WORD = regex.compile(
-    r"(?<!\p{L})(?=[\p{L}\p{Default_Ignorable_Code_Point}]*\p{Latin})\p{L}[\p{L}\p{Default_Ignorable_Code_Point}]*\p{L}"
+# Unicode's default ignorable code points; a regex engine that knows their name takes ten times as long.
+_INVISIBLE = (
+    r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    r"\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_FLAG = "\U0001f3f4"
-_WORD = regex.compile(r"[\p{Latin}0-9]")
-_FOREIGN = regex.compile(r"(?V1)[[\P{ASCII}--[\p{Latin}\p{Zs}\u2010-\u203b\u203d-\u2048\u204a-\u205e]][\u203c\u2049]]")
+_LATIN = (
+    r"A-Za-z\u00aa\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02b8\u02e0-\u02e4\u1d00-\u1d25\u1e00-\u1eff\ua722-\ua787"
+)
 
-_LATIN_WORD = regex.compile(r"\p{Latin}+")
-_FOREIGN_LETTER = regex.compile(r"(?V1)[[\p{L}\p{Nl}]--\p{Latin}]")
-_LONE_LETTERS = regex.compile(r"(?<!\p{L})(?=[^\p{Latin}]{0,40}\p{Latin})\p{L}(?:\P{L}{1,4}\p{L}(?!\p{L})){2,}")
-_ANY_WORD = regex.compile(r"\p{L}+")
-_MIXED_WORD = regex.compile(r"(?<![\p{L}\p{Nl}])(?=[\p{L}\p{Nl}]*\p{Latin})[\p{L}\p{Nl}]+")
+_FORM_RUN = re.compile(rf"[{_FORMS}](?:[\s{_INVISIBLE}]*[{_FORMS}])*")
+_LETTER_FORM = re.compile(rf"(?![\uff01-\uff20\uff3b-\uff40\uff5b-\uff5e])[{_FORMS}]")
+_PARENTHESISED = re.compile(r"\(([!-~])\)")
+_ASCII_LETTERS = re.compile(r"[A-Za-z]")
+
+_INVISIBLE_RUN = re.compile(rf"[{_INVISIBLE}]+")
+_BIDIRECTIONAL = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+_TAGS = re.compile(r"[\U000e0020-\U000e007f]+")
+_FLAG = "\U0001f3f4"
+_IN_A_WORD = re.compile(rf"[{_LATIN}0-9]")
+_FOREIGN = re.compile(
+    rf"[\u203c\u2049]|(?![\x00-\x7f{_LATIN}\u00a0\u2000-\u203b\u203d-\u2048\u204a-\u205f\u3000])[\s\S]"
+)
+
+_WORD = re.compile(r"[^\W\d_]+")
+_LONE_LETTERS = re.compile(r"(?<![^\W\d_])[^\W\d_](?:[\W\d_]{1,4}[^\W\d_](?![^\W\d_])){2,}")
+_CUT_WORD = re.compile(rf"[^\W\d_](?:(?:[^\W\d_]|[{_INVISIBLE}])*[^\W\d_])?")
+_LATIN_LETTER = re.compile(rf"[{_LATIN}]")
+_LATIN_LETTERS = re.compile(rf"[{_LATIN}]+")
 _PHONETIC = {0x251: "a", 0x261: "g"}
 _SMALL_CAPITAL = "LATIN LETTER SMALL CAPITAL "
 
@@ -47,16 +54,16 @@ def reveal_compatibility_forms(text: str) -> str:
     One such letter that stands alone is a sign (the circled M of a metro) and stays, and so do digits and punctuation
     marks that stand without such letters.
     """
-    forms = _LETTER_FORM.findall(text)
+    forms = [] if text.isascii() else _LETTER_FORM.findall(text)
     if not forms:
         return text
     return _FORM_RUN.sub(lambda run: _ordinary_form(run, many=len(forms) > 2), text)
 
 
-def _ordinary_form(run: "regex.Match[str]", many: bool) -> str:
+def _ordinary_form(run: "re.Match[str]", many: bool) -> str:
     plain = "".join(map(_ordinary_letter, _INVISIBLE_RUN.sub("", run[0])))
     letters = len(_ASCII_LETTERS.findall(plain))
-    in_a_word = any(_WORD.match(mark) for mark in _neighbours(run))
+    in_a_word = any(_IN_A_WORD.match(mark) for mark in _neighbours(run))
     return plain if letters > 1 or (letters and (in_a_word or many)) else run[0]
 
 
@@ -76,15 +83,20 @@ def reveal_invisible(text: str) -> str:
     """
     if text.isascii() or not _INVISIBLE_RUN.search(text):
         return text
-    text = _CUT_WORD.sub(lambda word: _INVISIBLE_RUN.sub(_hidden_ascii, word[0]), text)
+    text = _CUT_WORD.sub(_whole_word, text)
     return _INVISIBLE_RUN.sub(_visible_part, text)
 
 
-def _hidden_ascii(run: "regex.Match[str]") -> str:
+def _whole_word(word: "re.Match[str]") -> str:
+    """Join a word again that has Latin letters; in a word of another script a joiner may be part of its spelling."""
+    return _INVISIBLE_RUN.sub(_hidden_ascii, word[0]) if _LATIN_LETTER.search(word[0]) else word[0]
+
+
+def _hidden_ascii(run: "re.Match[str]") -> str:
     return "".join(chr(ord(tag) - 0xE0000) for found in _TAGS.findall(run[0]) for tag in found).rstrip("\x7f")
 
 
-def _visible_part(run: "regex.Match[str]") -> str:
+def _visible_part(run: "re.Match[str]") -> str:
     before, after = _neighbours(run)
     if before == _FLAG and _TAGS.fullmatch(run[0]) and len(run[0]) <= 7:  # a flag such as Scotland's
         return run[0]
@@ -92,9 +104,10 @@ def _visible_part(run: "regex.Match[str]") -> str:
         return hidden
     if _FOREIGN.match(before) or _FOREIGN.match(after):
         return run[0]
-    if _BIDIRECTIONAL.fullmatch(run[0]) and _RIGHT_TO_LEFT.search(run.string):
-        return run[0]
-    return ""
+    right_to_left = _BIDIRECTIONAL.fullmatch(run[0]) and any(
+        unicodedata.bidirectional(mark) in ("R", "AL") for mark in run.string
+    )
+    return run[0] if right_to_left else ""
 
 
 def reveal_homoglyphs(text: str) -> str:
@@ -103,34 +116,38 @@ def reveal_homoglyphs(text: str) -> str:
     A word without any Latin letter is replaced only in a text that reads as Latin, so that a Russian or Greek text,
     some of whose words happen to consist of such letters, stays as it is.
     """
-    if text.isascii() or not _ANY_WORD.search(text):
+    if text.isascii() or not _lookalikes().keys() & set(map(ord, set(text))):
         return text
-    text = _LONE_LETTERS.sub(lambda letters: _latin_word(letters[0]), text)  # else each would be a word of its own
-    text = _MIXED_WORD.sub(lambda word: _latin_word(word[0]), text)
-    return _passing_word().sub(lambda word: _latin_word(word[0]), text) if _reads_as_latin(text) else text
+    if _LATIN_LETTER.search(text):
+        text = _LONE_LETTERS.sub(_latin_letters, text)  # else each would be a word of its own
+        text = _WORD.sub(_latin_if_mixed, text)
+    return _CUT_WORD.sub(lambda word: _latin(word[0]), text) if _reads_as_latin(text) else text
 
 
-def _latin_word(word: str) -> str:
-    plain = word.translate(_lookalikes())
-    return word if _FOREIGN_LETTER.search(plain) else _INVISIBLE_RUN.sub("", plain)
+def _latin(letters: str) -> str:
+    """Give the Latin letters that these pass for, or the letters themselves where one of them passes for none."""
+    plain = _INVISIBLE_RUN.sub("", letters).translate(_lookalikes())
+    return plain if _LATIN_LETTERS.fullmatch(plain) else letters
+
+
+def _latin_if_mixed(word: "re.Match[str]") -> str:
+    return word[0] if word[0].isascii() or not _LATIN_LETTER.search(word[0]) else _latin(word[0])
+
+
+def _latin_letters(stretch: "re.Match[str]") -> str:
+    letters = "".join(_WORD.findall(stretch[0]))
+    mixed = _LATIN_LETTER.search(letters) and _LATIN_LETTERS.fullmatch(_latin(letters))
+    return stretch[0].translate(_lookalikes()) if mixed else stretch[0]
 
 
 def _reads_as_latin(text: str) -> bool:
-    """Say whether most letters are Latin, or most words without a Latin letter pass for known English ones."""
-    words = _ANY_WORD.findall(text)
-    if 2 * sum(map(len, _LATIN_WORD.findall(text))) > sum(map(len, words)):
+    """Say whether most letters are Latin, or most words pass for English ones without having a Latin letter."""
+    words = _WORD.findall(text)
+    if 2 * sum(map(len, _LATIN_LETTERS.findall(text))) > sum(map(len, words)):
         return True
-    passing = [_latin_word(word).lower() for word in _passing_word().findall(text)]
+    passing = [word.translate(_lookalikes()).lower() for word in words if _lookalikes().keys() >= set(map(ord, word))]
     known = sum(len(word) > 2 and word in word_costs() for word in passing)
     return known > 1 and 2 * known > len(words)
-
-
-@cache
-def _passing_word() -> "regex.Pattern[str]":
-    letters = "".join(map(chr, _lookalikes()))
-    return regex.compile(
-        rf"(?<!\p{{L}})[{letters}](?:[{letters}\p{{Default_Ignorable_Code_Point}}]*[{letters}])?(?!\p{{L}})"
-    )
 
 
 @cache
@@ -142,7 +159,7 @@ def _lookalikes() -> dict[int, str]:
     table = dict(_PHONETIC)
     for letter, similar in confusables_data.items():
         plain = next(filter(None, (_ascii_letter(other["c"]) for other in similar)), None)
-        if plain and len(letter) == 1 and _FOREIGN_LETTER.match(letter):
+        if plain and len(letter) == 1 and _WORD.match(letter) and not _LATIN_LETTER.match(letter):
             table[ord(letter)] = "I" if plain == "l" and letter.isupper() else plain
     small = map(chr, (*range(0x250, 0x2B0), *range(0x1D00, 0x1D23), 0xA730, 0xA731))
     return table | {ord(letter): plain for letter in small if (plain := _ascii_letter(letter))}
@@ -156,6 +173,6 @@ def _ascii_letter(letter: str) -> str | None:
     return plain.lower() if len(plain) == 1 else None
 
 
-def _neighbours(run: "regex.Match[str]") -> tuple[str, str]:
+def _neighbours(run: "re.Match[str]") -> tuple[str, str]:
     """Give the characters before and after a match, empty at the ends of the text."""
     return run.string[max(0, run.start() - 1) : run.start()], run.string[run.end() : run.end() + 1]

@@ -1,16 +1,17 @@
 """Letter-spacing ("h o w  t o", "h.o.w"): join the letters, and find the words again where no wider gap shows them."""
 
+import re
 from collections import Counter
-
-import regex
 
 from .normalising_vocabulary import split_words
 
 _BETWEEN = r"(?:\s{1,3}|\s?[.\-_*·•|~/,;:]\s{0,2})"
-_SPACED = regex.compile(rf"(?<![\w'\u2019])\p{{Latin}}(?:{_BETWEEN}\p{{Latin}}(?![\w'\u2019])){{2,}}")
-_GAP = regex.compile(r"\P{Latin}+")
-_LISTING = regex.compile(r"[,;:]")
-_NEW_WORD = regex.compile(r"(?<=\p{Ll})(?=\p{Lu})")
+_SIGNS = " \t\r\n-_*·•|~/"
+_LETTER = r"[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff]"
+_SPACED = re.compile(rf"(?<![^\W_])(?<!['\u2019]){_LETTER}(?:{_BETWEEN}{_LETTER}(?![^\W_]|['\u2019])){{2,}}")
+_GAP = re.compile(r"[\W_]+")
+_LISTING = re.compile(r"[,;:]")
+_NEW_WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def join_spaced_letters(text: str) -> str:
@@ -35,6 +36,6 @@ def _words(stretch: str) -> str:
         if gap == between:
             words[-1] += letter
         else:
-            words[-1] += gap.strip(" -_*·•|~/")
+            words[-1] += gap.strip(_SIGNS)
             words.append(letter)
     return " ".join(split_words(part) for word in words for part in _NEW_WORD.split(word))

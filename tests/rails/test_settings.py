@@ -135,12 +135,6 @@ def test_streaming_is_fine_where_no_response_is_checked_or_none_is_streamed(conf
     RailSettings.from_config(config(check_prompts_only))
 
 
-def test_tasks_in_use_are_those_of_the_rails_in_the_config(config: Callable[..., RailsConfig]) -> None:
-    assert tasks_in_use(config()) == ["prompt", "response"]
-    without_output = config(lambda content: content["rails"].pop("output"))
-    assert tasks_in_use(without_output) == ["prompt"]
-
-
 @pytest.mark.parametrize("name", ["look twice", "look twice $times=2"])
 def test_an_action_called_by_a_flow_of_the_apps_own_counts(config_folder: Callable[..., Path], name: str) -> None:
     def own_flow(content: dict[str, Any]) -> None:
