@@ -204,6 +204,8 @@ class MethodSettings(Section):
     ``gamma`` is MarginMatch's least average pseudo-margin, in logits, or ``virtual``: found by a class that no text is
     of, as published. ``heads`` is how many MultiMatch has, which adapts its thresholds and reads neither ``threshold``
     nor ``gamma``.
+    FixMatch's ``thresholds`` are one ``fixed`` for all, lower for the class that is chosen less often (``flexmatch``),
+    or found from the predictions (``freematch``, which does not read ``threshold``).
     With ``alignment`` the pool's predictions are held to the classes' shares among the labels or, where it is known,
     to ``class_prior``, the share of harmful texts in the pool.
     ``vote_trust`` is the factor of the network's own log odds beside those of a vote, where ``data.votes`` has one.
@@ -211,6 +213,7 @@ class MethodSettings(Section):
 
     name: Literal["supervised", "fixmatch", "marginmatch", "multimatch"] = "fixmatch"
     threshold: float = Field(default=0.95, ge=0, le=1)
+    thresholds: Literal["fixed", "flexmatch", "freematch"] = "fixed"
     gamma: Literal["virtual"] | float = "virtual"
     heads: int = Field(default=3, ge=3, le=15)
     lambda_s: float = Field(default=1.0, ge=0)
@@ -225,6 +228,15 @@ class MethodSettings(Section):
         if heads % 2 == 0:
             raise ValueError("must be odd, as 3 (the published number) is")
         return heads
+
+    @model_validator(mode="after")
+    def _uses_its_thresholds(self) -> Self:
+        if self.thresholds != "fixed" and self.name != "fixmatch":
+            raise ValueError(
+                f"thresholds is {self.thresholds!r}, which {self.name} does not use: set name to fixmatch, or leave "
+                "thresholds out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _uses_its_prior(self) -> Self:
@@ -288,6 +300,12 @@ class ReportSettings(Section):
     texts: bool = True
 
 
+class ExportSettings(Section):
+    """What the model folder holds beside the weights; ``int8`` is the form that CPUs judge with."""
+
+    int8: bool = True
+
+
 class Recipe(Section):
     """Everything a training run depends on."""
 
@@ -300,6 +318,7 @@ class Recipe(Section):
     training: TrainingSettings = TrainingSettings()
     calibration: CalibrationSettings = CalibrationSettings()
     report: ReportSettings = ReportSettings()
+    export: ExportSettings = ExportSettings()
 
     @model_validator(mode="after")
     def _needs_a_pool(self) -> Self:

@@ -1,7 +1,35 @@
-"""Confidence masks that adapt to the class: FlexMatch's by counts, FreeMatch's by averages."""
+"""Confidence masks: one threshold, or such as adapt to the class: FlexMatch's by counts, FreeMatch's by averages."""
+
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+
+
+class ConfidenceMask(Protocol):
+    """Says which predictions are sure enough to become targets."""
+
+    def update(self, probabilities: Tensor, index: Tensor) -> Tensor:
+        """Take note of one step's predictions and say which of them are kept.
+
+        Shape:
+            probabilities: (texts, heads, classes). index: int64 (texts,), positions in the pool.
+            Returns bool (texts, heads).
+        """
+        ...
+
+
+class FixedMask(nn.Module):
+    """A prediction is kept if max q >= ``threshold``, in [0, 1]; shapes as in ``ConfidenceMask``."""
+
+    def __init__(self, threshold: float) -> None:
+        """Take the threshold."""
+        super().__init__()
+        self.threshold = threshold
+
+    def update(self, probabilities: Tensor, index: Tensor) -> Tensor:
+        """Say which predictions reach the threshold."""
+        return probabilities.amax(dim=-1) >= self.threshold
 
 
 class FlexMatchMask(nn.Module):
@@ -56,6 +84,7 @@ class FreeMatchMask(nn.Module):
 
     What differs from the authors' code:
         1. Each head has averages of its own, and one call moves all of them once.
+        2. The paper's second part, a loss for fair shares of the classes, is left out; ``Aligned`` is for that.
 
     Shape:
         confidence: t, (heads,), in [0, 1]. distribution: p, (heads, classes), a row sums up to 1.
@@ -71,11 +100,12 @@ class FreeMatchMask(nn.Module):
         self.register_buffer("confidence", torch.full((heads,), 1 / classes))
         self.register_buffer("distribution", torch.full((heads, classes), 1 / classes))
 
-    def update(self, probabilities: Tensor) -> Tensor:
+    def update(self, probabilities: Tensor, index: Tensor) -> Tensor:
         """Move the averages by one step's predictions, then say which of them are kept.
 
         Shape:
-            probabilities: (texts, heads, classes), at least one text. Returns bool (texts, heads).
+            probabilities: (texts, heads, classes), at least one text. Returns bool (texts, heads). Which texts they
+            are (``index``) matters to the other masks only.
         """
         confidence, label = probabilities.max(dim=-1)
         self.confidence.lerp_(confidence.mean(dim=0), 1 - self.momentum)

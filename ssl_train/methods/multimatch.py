@@ -88,7 +88,7 @@ class MultiMatch(nn.Module):
         label = weak.argmax(dim=-1)
         self.labels[index] = label
         margin = self.margins.update(weak, index).gather(-1, label[..., None]).squeeze(-1)
-        passes = self.confidence.update(weak.softmax(dim=-1))
+        passes = self.confidence.update(weak.softmax(dim=-1), index)
         targets, weights = self._peers_choice(label, margin)
         some_peer_passes = passes.sum(dim=1, keepdim=True) - passes.long() > 0
         return PseudoLabels(targets, weights * some_peer_passes * (epoch > 0))

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from railmatch.ssl_train.methods.confidence import FlexMatchMask, FreeMatchMask
+from railmatch.ssl_train.methods.confidence import FixedMask, FlexMatchMask, FreeMatchMask
 from torch import Tensor
 
 
@@ -10,6 +10,11 @@ def probabilities(*harmful: float) -> Tensor:
     """One head's predictions, shape (texts, 1, 2)."""
     second = torch.tensor(harmful)
     return torch.stack([1 - second, second], dim=-1)[:, None]
+
+
+def test_a_fixed_threshold_is_the_same_for_both_classes():
+    kept = FixedMask(0.75).update(probabilities(0.1, 0.25, 0.3, 0.7, 0.75), torch.arange(5))
+    assert kept.flatten().tolist() == [True, True, False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +70,7 @@ def test_freematch_two_heads_by_hand():
     mask.confidence[1] = 0.9
     mask.distribution[1] = torch.tensor([0.8, 0.2])
     step = torch.cat([probabilities(0.1, 0.4), probabilities(0.15, 0.7)], dim=1)
-    kept = mask.update(step)
+    kept = mask.update(step, torch.arange(2))
     # head 0: t = 0.45 + 0.1 x (0.9 + 0.6) / 2 = 0.525; p = 0.45 + 0.1 x (0.75, 0.25) = (0.525, 0.475)
     # head 1: t = 0.81 + 0.1 x (0.85 + 0.7) / 2 = 0.8875; p = (0.72, 0.18) + 0.1 x (0.575, 0.425) = (0.7775, 0.2225)
     assert mask.confidence.tolist() == pytest.approx([0.525, 0.8875])
@@ -79,7 +84,7 @@ def test_freematch_two_heads_by_hand():
 def test_freematch_needs_693_steps_to_move_half_way():
     mask = FreeMatchMask(heads=1, classes=2)
     for _ in range(693):  # 0.999 ** 693 = 0.49989
-        mask.update(probabilities(1.0))
+        mask.update(probabilities(1.0), torch.tensor([0]))
     assert mask.confidence.item() == pytest.approx(0.75, abs=1e-3)
 
 
@@ -89,10 +94,10 @@ def test_freematch_needs_693_steps_to_move_half_way():
 def test_the_state_survives_a_checkpoint(make):
     mask, restored = make(), make()
     step = torch.randn(5, 2, 2, generator=torch.Generator().manual_seed(0)).mul(3).softmax(dim=-1)
-    index = [torch.arange(5)] if isinstance(mask, FlexMatchMask) else []
-    mask.update(step, *index)
+    index = torch.arange(5)
+    mask.update(step, index)
     assert not torch.equal(mask.thresholds(), restored.thresholds())
     restored.load_state_dict(mask.state_dict())
     assert torch.equal(mask.thresholds(), restored.thresholds())
-    assert torch.equal(mask.update(step.flip(0), *index), restored.update(step.flip(0), *index))
+    assert torch.equal(mask.update(step.flip(0), index), restored.update(step.flip(0), index))
     assert torch.equal(mask.thresholds(), restored.thresholds())
