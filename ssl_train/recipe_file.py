@@ -3,14 +3,16 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
 from ..classifier.errors import SettingsError
-from .recipe import Recipe
+from .recipe import Recipe, Section
 from .recipe_problems import Place, Problem, problems_of
+
+Kind = TypeVar("Kind", bound=Section)
 
 
 class _Loader(yaml.SafeLoader):
@@ -29,6 +31,15 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         SettingsError: the file cannot be read as YAML, a key is unknown, missing or given twice, or a value is not
             allowed; all wrong settings are named together.
     """
+    return load_settings(path, Recipe, overrides)
+
+
+def load_settings(path: str | Path, kind: type[Kind], overrides: Sequence[str] = ()) -> Kind:
+    """Read a file of settings of another ``kind`` than a training recipe, as ``load_recipe`` does.
+
+    Raises:
+        SettingsError: as for ``load_recipe``.
+    """
     try:
         text = Path(path).read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
@@ -42,9 +53,9 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         raise SettingsError(f"{path}: a recipe is a mapping of settings, which starts with 'task: prompt' or so")
     overridden = {_override(settings, written): written for written in overrides}
     try:
-        return Recipe.model_validate(settings)
+        return kind.model_validate(settings)
     except ValidationError as error:
-        problems = problems_of(error, Recipe)
+        problems = problems_of(error, kind)
         raise SettingsError(_told(problems, str(path), lines, overridden)) from None
 
 

@@ -1,0 +1,49 @@
+"""Embeddings of texts by the embedded encoder: how near two texts are in meaning."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from ...classifier.backbone import EMBEDDED, locate_encoder
+from ...classifier.device import choose_device
+
+Embed = Callable[[Sequence[str]], np.ndarray]
+"""Gives unit rows of shape (texts, width), float32."""
+
+BATCH = 64
+LONGEST = 256
+"""Tokens; all-MiniLM-L6-v2 was trained on no more, and the beginning tells what a text is about."""
+
+
+def embed(texts: Sequence[str]) -> np.ndarray:
+    """Embed texts with all-MiniLM-L6-v2: the mean of the token states, padding masked, at unit length.
+
+    Shape (texts, 384), float32.
+
+    Raises:
+        ModelError: the embedded weights are missing or were changed.
+    """
+    network, tokenizer = _encoder()
+    rows = [np.zeros((0, int(network.config.hidden_size)), dtype=np.float32)]
+    for start in range(0, len(texts), BATCH):
+        inputs = tokenizer(
+            list(texts[start : start + BATCH]), padding=True, truncation=True, max_length=LONGEST, return_tensors="pt"
+        ).to(network.device)
+        with torch.inference_mode():
+            states = network(**inputs).last_hidden_state
+        mask = inputs["attention_mask"].unsqueeze(-1)
+        mean = (states * mask).sum(dim=1) / mask.sum(dim=1)
+        rows.append(F.normalize(mean, dim=-1).cpu().numpy())
+    return np.concatenate(rows)
+
+
+@cache
+def _encoder() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load the encoder once a process."""
+    folder = locate_encoder(EMBEDDED)
+    network = AutoModel.from_pretrained(folder, add_pooling_layer=False)
+    return network.to(choose_device("auto")).eval(), AutoTokenizer.from_pretrained(folder)

@@ -1,0 +1,208 @@
+"""The whole pipeline: seeds -> query augmentation -> paraphrase -> responses -> an even set, each round curated.
+
+Answers are kept in the cache as they come, so a run that was stopped goes on where it was, and the same recipe gives
+the same files.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...classifier.errors import DataError, SettingsError
+from ..augment.cache import Cache
+from ..augment.policy import read_policy
+from ..augment.spending import cost, tokens
+from ..progress import Progress, silent
+from . import files
+from .bounds import most_after
+from .curation import curate
+from .desk import Agree, Desk, agreed
+from .embedding import Embed
+from .evenness import Reasons, one_sided, too_alike, too_many
+from .paraphrases import ask_for_paraphrases, read_paraphrases
+from .queries import ask_for_queries, read_queries
+from .questions import Question
+from .recipe import SynthesisRecipe
+from .responses import ask_for_responses, read_responses
+from .review import flagged, review_rows
+from .sample import Sample
+from .seeds import load_seeds
+from .table import Check, Row, checked, counts
+
+log = logging.getLogger(__name__)
+
+Read = Callable[[Question, Mapping[str, object]], list[Sample]]
+
+
+@dataclass(frozen=True, slots=True)
+class Synthesis:
+    """What came out: the records of the data set, the counts of every round in their order, and what it took."""
+
+    samples: list[Sample]
+    rounds: dict[str, dict[str, Any]] = field(default_factory=dict)
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float | None = None
+
+
+def synthesize(
+    recipe: SynthesisRecipe,
+    folder: Path,
+    *,
+    base: Path | None = None,
+    agree: Agree = agreed,
+    progress: Progress = silent,
+) -> Synthesis:
+    """Make a data set from the seeds of ``recipe`` and write it, with a table for each round, to ``folder``.
+
+    ``agree`` is asked once, before the first call, with what all calls take at most. Seeds that were withdrawn from the
+    folder are left out.
+
+    Raises:
+        SettingsError: the policy cannot be read or is too long.
+        DataError: the seeds or the cache cannot be used, or nothing is left.
+        EndpointError: the endpoint cannot be used, or its model gives no answers of use.
+        ModelError: the classifier or the embedded encoder cannot be used.
+    """
+    policy = _policy(recipe, base)
+    seeds = load_seeds(recipe.seeds, base)
+    gone = set(files.withdrawn_seeds(folder))
+    left = [seed for seed in seeds if seed.id not in gone]
+    if not left:
+        raise DataError(f"{recipe.seeds.file}: all {len(seeds)} seeds are withdrawn; add seeds, or give another folder")
+    from .embedding import embed  # it loads PyTorch, and a fault of the recipe should be told sooner
+
+    with Cache(Path(recipe.cache).expanduser()) as cache:
+        desk = Desk(cache, agree, progress)
+        line = _Line(recipe, policy, left, desk, embed)
+        samples = line.run()
+    samples = _scored(samples, recipe, base)
+    spent = cost(desk.input_tokens, desk.output_tokens, recipe.endpoint)
+    rounds = {name: counts(rows) for name, rows in line.rounds.items()}
+    _write(folder, samples, line.rounds, rounds, len(left))
+    return Synthesis(samples, rounds, desk.calls, desk.input_tokens, desk.output_tokens, spent)
+
+
+class _Line:
+    """The rounds of one run, in their order, and what each of them left."""
+
+    def __init__(self, recipe: SynthesisRecipe, policy: str, seeds: Sequence[Sample], desk: Desk, embed: Embed) -> None:
+        self.rounds: dict[str, list[Row]] = {}
+        self._recipe = recipe
+        self._policy = policy
+        self._seeds = seeds
+        self._desk = desk
+        self._embed = embed
+        self._lengths = round(sum(tokens(seed.text) for seed in seeds) / len(seeds)) + 5
+
+    def run(self) -> list[Sample]:
+        """Go through all rounds and give the even set.
+
+        Raises:
+            DataError: nothing is left.
+        """
+        recipe, endpoint, policy = self._recipe, self._recipe.endpoint, self._policy
+        per_seed = recipe.queries.per_seed
+        asked = ask_for_queries(self._seeds, per_seed, policy, endpoint)
+        most = 2 * per_seed * len(self._seeds)
+        samples = self._round("queries", asked, lambda each, found: read_queries(each, found, per_seed), most, ())
+        if recipe.paraphrases.on:
+            asked = ask_for_paraphrases(samples, recipe.paraphrases.batch, endpoint)
+            samples += self._round("paraphrases", asked, read_paraphrases, len(samples), samples)
+        if recipe.task == "response":
+            asked = ask_for_responses(samples, policy, endpoint)
+            samples = self._round("responses", asked, read_responses, 2 * len(samples), None)
+        return self._even(samples)
+
+    def _round(
+        self, name: str, asked: Sequence[Question], read: Read, most: int, before: Sequence[Sample] | None
+    ) -> list[Sample]:
+        """Ask, read and curate; new texts are compared with the seeds and those ``before``, pairs (None) with pairs."""
+        later = most_after(self._recipe, name, most, len(self._seeds), self._lengths, tokens(self._policy))
+        lost = self._desk.ask(name, asked, self._recipe.endpoint, later)
+        made = [sample for question, found in self._desk.found(asked) for sample in read(question, found)]
+        known = [] if before is None else [*self._seeds, *before]
+        kept, rows = curate(made, known, self._recipe, self._policy, self._desk, self._embed, later)
+        self.rounds[name] = [*lost, *rows]
+        _require(kept, name, rows)
+        return kept
+
+    def _even(self, samples: Sequence[Sample]) -> list[Sample]:
+        limits = self._recipe.curation
+        vectors = self._embed([sample.text for sample in samples])
+        place = {sample.id: row for row, sample in enumerate(samples)}
+
+        def reasons(found: Callable[[Sequence[Sample], Any], Reasons]) -> Callable[[Sequence[Sample]], list[str]]:
+            def check(left: Sequence[Sample]) -> list[str]:
+                against = found(left, vectors[[place[sample.id] for sample in left]])
+                return [against.get(row, "") for row in range(len(left))]
+
+            return check
+
+        checks: list[tuple[Check, Callable[[Sequence[Sample]], Sequence[str]]]] = [
+            ("diversity", reasons(lambda left, rows: too_alike(left, rows, limits.diversity))),
+            ("balance", reasons(one_sided)),
+            ("balance", reasons(lambda left, rows: too_many(left, rows, limits.category_ratio))),
+        ]
+        kept, rows = checked(samples, checks)
+        self.rounds["even"] = [*rows, *(Row("accepted", sample=sample) for sample in kept)]
+        _require(kept, "even", rows)
+        return kept
+
+
+def _policy(recipe: SynthesisRecipe, base: Path | None) -> str:
+    policy = read_policy(recipe.policy, base)
+    length = tokens(policy)
+    if length > recipe.policy_tokens:
+        raise SettingsError(
+            f"policy: about {length} tokens, and it goes with nearly every call; at most {recipe.policy_tokens} are "
+            "allowed: keep what decides whether a text is harmful, or raise policy_tokens"
+        )
+    return policy
+
+
+def _require(kept: Sequence[Sample], name: str, rows: Sequence[Row]) -> None:
+    if not kept:
+        rejected = ", ".join(f"{check} {count}" for check, count in counts(rows)["rejected"].items())
+        raise DataError(f"round {name}: nothing is left ({rejected or 'no texts'}); loosen curation, or add seeds")
+
+
+def _scored(samples: list[Sample], recipe: SynthesisRecipe, base: Path | None) -> list[Sample]:
+    """Compare the labels with the current classifier, where the recipe names one."""
+    if recipe.classifier is None:
+        return samples
+    from ...classifier.model import SafetyClassifier
+    from ..data import find_path
+
+    model = SafetyClassifier.load(find_path(recipe.classifier, recipe.task, base))
+    if model.task != recipe.task:
+        raise SettingsError(f"classifier: {recipe.classifier} judges a {model.task}, and task is {recipe.task!r}")
+    scores = model.predict_proba([sample.exchange for sample in samples])
+    return flagged(samples, scores, model.threshold)
+
+
+def _write(
+    folder: Path,
+    samples: Sequence[Sample],
+    rounds: Mapping[str, Iterable[Row]],
+    counted: Mapping[str, dict[str, Any]],
+    seeds: int,
+) -> None:
+    for number, (name, rows) in enumerate(rounds.items(), 1):
+        files.write_rows(folder / files.ROUNDS / f"{number}_{name}.jsonl", (row.as_dict() for row in rows))
+    files.write_summary(folder, {"seeds": seeds, "records": len(samples), "rounds": dict(counted)})
+    files.write_rows(folder / files.DATA, (sample.as_dict() for sample in samples))
+
+
+def write_review(folder: Path, path: Path) -> int:
+    """Write the records of the data set in ``folder`` that a person should look at first, and count them.
+
+    Raises:
+        DataError: there is no data set.
+    """
+    rows = review_rows(files.read_rows(folder / files.DATA))
+    files.write_review(path, rows)
+    return len(rows)
