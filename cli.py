@@ -103,6 +103,8 @@ def train(recipe: Path, out: Path | None, overrides: tuple[str, ...], yes: bool)
         f"Saved the {settings.task} model to {folder} (threshold {result.model.threshold:.4f}); what came out: "
         f"{folder / 'report.html'}"
     )
+    if "int8" in result.report:
+        click.echo(_as_sentence(result.report["int8"]["sentence"]))
 
 
 @main.command()
@@ -223,7 +225,7 @@ def export(ctx: click.Context, model: Path, data: str | None, fields: tuple[str,
     from .ssl_train.exporting import export_model
 
     report = export_model(model, None if data is None else _source(data, fields, split))
-    click.echo(f"{report.sentence[0].upper()}{report.sentence[1:]}.")
+    click.echo(_as_sentence(report.sentence))
     ctx.exit(0 if report.kept else 1)
 
 
@@ -325,6 +327,10 @@ def demo(out: Path) -> None:
     from .ssl_train.progress import terminal_progress
 
     run_demo(out, say=click.echo, progress=terminal_progress())
+
+
+def _as_sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def _source(data: str, fields: Sequence[str], split: str | None) -> "Sources":

@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -43,6 +43,10 @@ class ExportReport(BaseModel):
     mean_difference: float | None = None
     flipped: int | None = None
     threshold: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the fields and the sentence as JSON-ready values."""
+        return self.model_dump(mode="json") | {"sentence": self.sentence}
 
     @property
     def sentence(self) -> str:

@@ -10,7 +10,6 @@ from .inputs import Window
 from .loading import reason
 from .padding import INPUTS, padded
 
-
 SLOWER = ["SkipLayerNormFusion"]
 """Optimisations that make it slower: the fused layer norm is not vectorised, and takes a tenth of a pass."""
 

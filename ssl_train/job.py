@@ -66,6 +66,7 @@ class Job:
             recipe.training,
             lambda_s=recipe.method.lambda_s,
             lambda_u=recipe.method.lambda_u,
+            every_rewrite=recipe.method.rewrites == "all",
             votes=self._votes(labelled) if method else None,
             seed=recipe.seed,
             observe=observe,
@@ -114,7 +115,7 @@ class Job:
 
 def _fingerprint(recipe: Recipe, texts: TrainingTexts, rewrites: Rewrites) -> str:
     """Hash everything that the weights depend on, so that a checkpoint of another run is never taken up."""
-    settings = recipe.model_dump(mode="json", exclude={"data", "augment", "report"})
+    settings = recipe.model_dump(mode="json", exclude={"data", "augment", "report", "export"})
     del settings["training"]["checkpoint_every"], settings["calibration"]["target_fpr"]
     content = [
         settings,

@@ -12,6 +12,7 @@ import numpy as np
 from ..classifier.calibration import ThresholdReport, fit_temperature, margins, require_support, threshold_at_fpr
 from ..classifier.metrics import Evaluation, evaluate_scores
 from ..classifier.model import SafetyClassifier
+from ..classifier.onnx_export import export_int8
 from ..classifier.tasks import LABELS
 from .data import Record, load_records
 from .evaluation import score_records
@@ -102,6 +103,8 @@ def train(
     report["seconds"] = round(time.perf_counter() - started, 1)
     if accelerator.is_main_process:
         classifier.save(out)
+        if recipe.export.int8:
+            report["int8"] = export_int8(classifier, out, [record.exchange for record in texts.labelled]).as_dict()
         write_training(out, report, outcome)
         shutil.rmtree(work, ignore_errors=True)
     classifier.to(recipe.training.device)  # after saving, since on a GPU this rounds the weights to bfloat16

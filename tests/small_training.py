@@ -85,6 +85,7 @@ def recipe(folder: Path, encoder: Path, **sections: Any) -> Recipe:
             "checkpoint_every": 4,
         },
         "calibration": {"target_fpr": 0.25, "folds": 2},
+        "export": {"int8": False},  # it would take as long as the training
     }
     for name, value in sections.items():
         content[name] = content.get(name, {}) | value if isinstance(value, dict) else value

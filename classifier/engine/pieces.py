@@ -18,6 +18,9 @@ def pieces(exchange: Exchange, *, characters: int = PIECE, overlap: int = OVERLA
     and its end where it is longer than a piece: the windows have no room for the middle in any case. An exchange that
     is short enough comes out as it is.
     """
+    if len(exchange.prompt) <= characters and len(exchange.response or "") <= characters:
+        yield exchange
+        return
     if exchange.response is None:
         yield from (Exchange(part) for part in _cut(exchange.prompt, characters, overlap))
         return

@@ -75,6 +75,7 @@ def _training(facts: Facts) -> list[tuple[str, str]]:
         ("Seed", str(training["seed"])),
         *data_rows(training),
         ("Rewrites of unlabelled texts", rewrites[0][1]),
+        *([("On CPUs", training["int8"]["sentence"])] if "int8" in training else []),
     ]
 
 

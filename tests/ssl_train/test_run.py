@@ -74,6 +74,16 @@ def test_fixmatch_end_to_end(data: Path, tiny_encoder: Path):
     assert not (data / ".model.training").exists()
 
 
+def test_the_int8_form_is_made_and_compared_on_the_labelled_examples(data: Path, tiny_encoder: Path):
+    result = train(recipe(data, tiny_encoder, export={"int8": True}), data / "model", base=data)
+    stated = result.report["int8"]
+    assert stated["examples"] == 16
+    assert stated["threshold"] == result.model.threshold
+    assert json.loads((data / "model" / "training.json").read_text())["int8"] == stated
+    assert f"On CPUs: {stated['sentence']}" in (data / "model" / "README.md").read_text()
+    assert (data / "model" / "onnx" / "model_int8.onnx").exists() == stated["kept"]
+
+
 def test_the_report_in_the_folder_is_the_whole_report(data: Path, tiny_encoder: Path):
     result = train(recipe(data, tiny_encoder), data / "model", base=data)
     written = json.loads((data / "model/training.json").read_text())
