@@ -48,9 +48,10 @@ def test_a_rail_that_could_not_judge_is_an_error_and_no_score(trigger_models: Pa
     write_config(tmp_path / "guardrails", trigger_models)
     text = (tmp_path / "guardrails" / "config.yml").read_text()
     assert "    fail: closed" in text
-    (tmp_path / "guardrails" / "config.yml").write_text(text.replace("    fail: closed", "    deadline: 1.0e-9"))
+    (tmp_path / "guardrails" / "config.yml").write_text(text.replace("    fail: closed", "    deadline: 1.0e-6"))
+    slow = "a song please " * 5000  # a short text may be answered before anyone looks at the clock
     with pytest.raises(EngineError, match="the input rail gave no score for the harmless one"):
-        ask_rails(tmp_path / "guardrails", [Example("harmless one", (user("a song please"),), "input", "allowed")])
+        ask_rails(tmp_path / "guardrails", [Example("harmless one", (user(slow),), "input", "allowed")])
 
 
 def test_examples_are_an_unsafe_prompt_its_look_alike_and_an_unsafe_response():
