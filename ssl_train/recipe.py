@@ -207,6 +207,7 @@ class MethodSettings(Section):
     FixMatch's ``thresholds`` are one ``fixed`` for all, lower for the class that is chosen less often (``flexmatch``),
     or found from the predictions (``freematch``, which does not read ``threshold``).
     ``targets`` are the predicted labels (``hard``) or their probabilities (``soft``).
+    ``rewrites`` says whether ``one`` of a text's is drawn in a step or ``all`` are held to its target.
     With ``alignment`` the pool's predictions are held to the classes' shares among the labels or, where it is known,
     to ``class_prior``, the share of harmful texts in the pool.
     ``vote_trust`` is the factor of the network's own log odds beside those of a vote, where ``data.votes`` has one.
@@ -220,6 +221,7 @@ class MethodSettings(Section):
     lambda_s: float = Field(default=1.0, ge=0)
     lambda_u: float = Field(default=1.0, ge=0)
     targets: Literal["hard", "soft"] = "hard"
+    rewrites: Literal["one", "all"] = "one"
     alignment: bool = False
     class_prior: float | None = Field(default=None, gt=0, lt=1)
     vote_trust: float = Field(default=0.5, ge=0)

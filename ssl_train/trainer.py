@@ -34,7 +34,7 @@ from .passes import Passes, use_bf16
 from .processes import make_accelerator, require_shares, share
 from .recipe import TrainingSettings
 from .sampling import EpochSampler, PoolSampler
-from .strong_views import NO_STRONG_VIEWS, StrongViews, draw_one, strong_views_of
+from .strong_views import NO_STRONG_VIEWS, StrongViews, draw_one, spread, strong_views_of
 from .views import Views
 from .votes import VoteTeacher
 
@@ -54,6 +54,7 @@ class Trainer:
         *,
         lambda_s: float = 1.0,
         lambda_u: float = 1.0,
+        every_rewrite: bool = False,
         votes: VoteTeacher | None = None,
         seed: int = 0,
         observe: Observe | None = None,
@@ -73,6 +74,7 @@ class Trainer:
         self.settings = settings
         self.lambda_s = lambda_s
         self.lambda_u = lambda_u
+        self.every_rewrite = every_rewrite
         self.votes = votes
         self.seed = seed
         self.observe = observe
@@ -160,15 +162,17 @@ class Trainer:
             self.observe(step, positions, pseudo)
         counted: list[int] = pseudo.weights.sum(dim=1).nonzero().flatten().tolist()
         draw = np.random.default_rng((self.seed, 2, step, 0))
-        drawn = {row: draw_one(self._choice(index[row]), draw) for row in counted}
+        drawn = {row: self._strong_views_of(index[row], draw) for row in counted}
         rows = share(counted, self.accelerator)
         mine = PseudoLabels(pseudo.targets[rows], pseudo.weights[rows])
-        return StrongViews([drawn[row] for row in rows], mine, len(index), len(counted) / len(index))
+        windows, targets = spread(mine, [drawn[row] for row in rows])
+        return StrongViews(windows, targets, len(index), len(counted) / len(index))
 
-    def _choice(self, position: int) -> list[Window]:
-        """List the strong views of a pool text."""
+    def _strong_views_of(self, position: int, draw: np.random.Generator) -> list[Window]:
+        """Draw one strong view of a pool text, or take all."""
         voted = self.votes is not None and bool(self.votes.voted[position])
-        return strong_views_of(self.views, position, voted=voted)
+        windows = strong_views_of(self.views, position, voted=voted)
+        return windows if self.every_rewrite else [draw_one(windows, draw)]
 
     def _judge(self, index: list[int]) -> Tensor:
         """Judge the weak views at some positions of the pool, each process its share; all get all logits."""

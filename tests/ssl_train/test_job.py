@@ -1,10 +1,12 @@
 """The trainings of one recipe: what they share, and that sharing changes nothing but the time."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from railmatch.ssl_train.job import Job
+from railmatch.ssl_train.methods import Aligned
 from railmatch.ssl_train.processes import make_accelerator
 from railmatch.ssl_train.rewriting import load_texts
 from small_training import recipe, write_data
@@ -12,8 +14,12 @@ from small_training import recipe, write_data
 
 @pytest.fixture
 def job(tmp_path: Path, tiny_encoder: Path) -> Job:
+    return make_job(tmp_path, tiny_encoder)
+
+
+def make_job(tmp_path: Path, encoder: Path, **sections: Any) -> Job:
     write_data(tmp_path)
-    content = recipe(tmp_path, tiny_encoder, training={"steps": 3, "frozen_layers": 1})
+    content = recipe(tmp_path, encoder, training={"steps": 3, "frozen_layers": 1}, **sections)
     texts = load_texts(content, tmp_path)
     rewrites = {record.id: texts.recorded[record.id] for record in texts.pool}
     return Job(content, texts, rewrites, tmp_path / "work", make_accelerator("cpu"))
@@ -40,3 +46,14 @@ def test_a_shared_training_is_the_same_as_one_alone(job: Job):
     alone = fresh.fit(job.texts.labelled[:8], "part", quiet).classifier.network.state_dict()
     assert shared.keys() == alone.keys()
     assert all(torch.equal(shared[name], alone[name]) for name in alone)
+
+
+def test_what_a_recipe_says_of_the_method_reaches_the_training(tmp_path: Path, tiny_encoder: Path):
+    job = make_job(tmp_path, tiny_encoder, method={"rewrites": "all", "alignment": True})
+    unbalanced = [record for record in job.texts.labelled if record.label == 0][:3] + job.texts.labelled[1:2]
+    assert sum(record.label == 1 for record in unbalanced) == 1
+    trainer = job.fit(unbalanced, "part", quiet)
+    assert trainer.every_rewrite
+    assert isinstance(trainer.method, Aligned)
+    assert trainer.method.shares.tolist() == [0.75, 0.25]
+    assert int(trainer.method.done) == 3
