@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 from nemoguardrails.actions import action
@@ -67,7 +68,7 @@ class GuardActions:
         """Give the user's unanswered earlier messages, and the conversation as one text where that is wanted."""
         conversation = turns(events)
         earlier = [text_of(content) for content in unanswered(conversation)[:-1]]
-        together = [text_of(content) for content in asked_so_far(conversation, self.context_turns + 1)[:-1]]
+        together = _texts_among(asked_so_far(conversation, self.context_turns + 1)[:-1])
         joined = ["\n".join([*together, newest])] if self.context_turns and together else []
         return {"earlier message": earlier, "conversation": joined}
 
@@ -84,6 +85,15 @@ def text_of(content: Any) -> str:
     if not all(isinstance(part, dict) and isinstance(part.get("text"), str) for part in parts):
         raise TypeError("only text can be judged; this message has other parts, such as a picture")
     return "\n".join(part["text"] for part in parts)
+
+
+def _texts_among(contents: Sequence[Any]) -> list[str]:
+    """Give the messages that are text; a picture that was refused once must not refuse what follows it."""
+    texts = []
+    for content in contents:
+        with suppress(TypeError):
+            texts.append(text_of(content))
+    return texts
 
 
 def outcome(verdict: Verdict, guard: Guard, **about: Any) -> RailOutcome:

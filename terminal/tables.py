@@ -48,9 +48,10 @@ def verdict_line(verdict: "Verdict") -> str:
     """Say the decision first, then what it rests on."""
     if verdict.score is None:
         return f"{verdict.decision}: {verdict.reason}"
+    undone = f", undone: {' and '.join(verdict.undone)}" if verdict.undone else ""
     return (
         f"{verdict.decision}  score {verdict.score:.4f}  threshold {verdict.threshold:.4f}  "
-        f"({verdict.task}, windows: {verdict.windows}, {verdict.milliseconds:.0f} ms)"
+        f"({verdict.task}, windows: {verdict.windows}, {verdict.milliseconds:.0f} ms{undone})"
     )
 
 

@@ -23,7 +23,7 @@ PAIRS = [("neighbour", "lock"), ("boss", "password"), ("wife", "threaten")]
 ALICE, BOB = Turn("user", "alice"), Turn("bot", "bob")
 
 
-def said(who: str, text: str) -> list[dict[str, Any]]:
+def said(who: str, text: Any) -> list[dict[str, Any]]:
     """The events that NeMo makes of a message in Colang 1."""
     if who == "user":
         heard = {"type": "UtteranceUserActionFinished", "final_transcript": text}
@@ -34,7 +34,7 @@ def said(who: str, text: str) -> list[dict[str, Any]]:
     ]
 
 
-def events_of(conversation: list[list[str]]) -> list[dict[str, Any]]:
+def events_of(conversation: list[list[Any]]) -> list[dict[str, Any]]:
     return [event for who, text in conversation for event in said(who, text)]
 
 
@@ -88,7 +88,7 @@ def guard(trigger_models: Path) -> Iterator[Guard]:
         yield guard
 
 
-def check(guard: Guard, conversation: list[list[str]], context_turns: int) -> Any:
+def check(guard: Guard, conversation: list[list[Any]], context_turns: int) -> Any:
     newest = conversation[-1][1]
     actions = GuardActions(guard, context_turns=context_turns)
     return asyncio.run(actions.check_input(text=newest, events=events_of(conversation)))
@@ -118,6 +118,14 @@ def test_messages_in_a_row_are_each_judged_and_together(guard: Guard) -> None:
     assert not check(guard, [harmful, ["bot", "no"], ["user", "thank you"]], 0).is_blocked
     assert not check(guard, spread, 0).is_blocked
     assert check(guard, spread, 1).is_blocked
+
+
+def test_a_picture_is_refused_while_it_is_unanswered_and_no_longer(guard: Guard) -> None:
+    picture = [{"type": "image_url", "image_url": {"url": "data:,"}}]
+    with pytest.raises(TypeError, match="only text can be judged"):
+        check(guard, [["user", picture], ["user", "it is about my wife"]], 2)
+    answered = check(guard, [["user", picture], ["bot", "no"], ["user", "it is about my wife"]], 2)
+    assert (answered.is_blocked, answered.metadata["texts"]) == (False, 1)
 
 
 def test_a_text_of_another_source_is_judged_by_itself(guard: Guard) -> None:
