@@ -10,6 +10,12 @@ Advance = Callable[[int], None]
 """Called with the number of units that were finished since the last call."""
 
 
+def note(advance: Advance, text: str) -> None:
+    """Let a person read ``text`` beside the rate and the time left, where ``advance`` is shown to one."""
+    if isinstance(advance, _Counter):
+        advance.note = text
+
+
 class Progress(Protocol):
     """Announces a step of ``total`` units and gives, for the time it takes, the function that counts them."""
 
@@ -44,6 +50,18 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
 
 
+class _Counter:
+    """Counts units for something that shows them, with what is to be said beside."""
+
+    def __init__(self, show: Callable[[int, str], None]) -> None:
+        self.note = ""
+        self._show = show
+
+    def __call__(self, count: int) -> None:
+        """Show ``count`` units more."""
+        self._show(count, self.note)
+
+
 class _Bar:
     """A bar that redraws itself on a terminal."""
 
@@ -66,15 +84,16 @@ class _Bar:
             TimeRemainingColumn(),
             TextColumn("gone"),
             TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
         )
         with RichProgress(*columns, console=Console(file=self._stream)) as bar:
-            task = bar.add_task(description, total=total, rate="")
+            task = bar.add_task(description, total=total, rate="", note="")
 
-            def advance(count: int) -> None:
+            def show(count: int, note: str) -> None:
                 speed = bar.tasks[0].speed
-                bar.update(task, advance=count, rate=f"{speed:.1f}/s" if speed else "")
+                bar.update(task, advance=count, rate=f"{speed:.1f}/s" if speed else "", note=note)
 
-            yield advance
+            yield _Counter(show)
 
 
 class _Lines:
@@ -90,25 +109,26 @@ class _Lines:
         started = shown = time.monotonic()
         done = said = 0
 
-        def advance(count: int) -> None:
+        def show(count: int, note: str) -> None:
             nonlocal done, shown, said
             done += count
             now = time.monotonic()
             if now - shown >= self._every_s:
                 shown, said = now, done
-                self._write(progress_line(description, done, total, now - started))
+                self._write(progress_line(description, done, total, now - started, note))
 
-        yield advance
+        counter = _Counter(show)
+        yield counter
         if shown > started and said < done:
-            self._write(progress_line(description, done, total, time.monotonic() - started))
+            self._write(progress_line(description, done, total, time.monotonic() - started, counter.note))
 
     def _write(self, line: str) -> None:
         self._stream.write(line + "\n")
         self._stream.flush()
 
 
-def progress_line(description: str, done: int, total: int, elapsed_s: float) -> str:
-    """Write how far a step is, with its rate and, while it goes on, the time left at that rate."""
+def progress_line(description: str, done: int, total: int, elapsed_s: float, note: str = "") -> str:
+    """Write how far a step is, with its rate and, while it goes on, the time left at that rate, and a ``note``."""
     share = f"{min(100, 100 * done // total)}%" if total else "100%"
     rate = done / elapsed_s if elapsed_s > 0 else 0.0
     if done >= total:
@@ -117,4 +137,4 @@ def progress_line(description: str, done: int, total: int, elapsed_s: float) -> 
         end = f"{duration((total - done) / rate)} left"
     else:
         end = "time left unknown"
-    return f"{description}: {share} ({done}/{total}, {rate:.1f}/s), {end}"
+    return f"{description}: {share} ({done}/{total}, {rate:.1f}/s), {end}" + (f", {note}" if note else "")

@@ -1,4 +1,4 @@
-"""Ask an endpoint many things at once: a fixed number of calls in flight, each answer judged and stored as it comes."""
+"""Ask an endpoint many things at once: as many calls as it can answer, each answer judged and stored as it comes."""
 
 import asyncio
 import logging
@@ -6,15 +6,19 @@ from collections import Counter
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from ...classifier.errors import EndpointError, RailMatchError
-from ..progress import Advance
+from ..progress import Advance, note
 from ..recipe import EndpointSettings
+from .budget import Budget
 from .cache import Answer, Cache, Key
 from .endpoint import CallFailed, Endpoint, Reply
 from .quality import Status
+from .spending import cost
 from .trouble import Trouble
+from .turns import Request, Turns
+
+__all__ = ["Request", "Tally", "ask_all"]
 
 log = logging.getLogger(__name__)
 
@@ -30,32 +34,30 @@ USELESS: dict[Status, str] = {"refused": "refused", "unreadable": "gave no reada
 """The outcomes that count there, and how a person is told of them."""
 
 
-class Request(Protocol):
-    """One question about a text, and where its answer is kept."""
-
-    @property
-    def key(self) -> Key:
-        """The place of the answer in the cache."""
-        ...
-
-    def messages(self) -> list[dict[str, str]]:
-        """Write the chat messages that ask."""
-        ...
-
-    def judge(self, reply: Reply) -> tuple[Status, str]:
-        """Say what became of the answer, and give what is kept of it."""
-        ...
-
-
 @dataclass(slots=True)
 class Tally:
-    """What a run has spent and met so far."""
+    """What a run has spent and met so far.
+
+    ``failed`` are the questions without an answer; ``budget`` says which limit ended the run early, if one did.
+    """
 
     asked: int = 0
-    failed: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     answers: Counter[str] = field(default_factory=Counter)
+    failed: set[Key] = field(default_factory=set)
+    budget: str | None = None
+
+    def __add__(self, other: "Tally") -> "Tally":
+        """Give what two runs spent and met."""
+        return Tally(
+            self.asked + other.asked,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.answers + other.answers,
+            self.failed | other.failed,
+            self.budget or other.budget,
+        )
 
 
 def ask_all(
@@ -82,14 +84,21 @@ def ask_all(
 async def _ask_all(
     requests: Iterator[Request], total: int, endpoint: Endpoint, cache: Cache, advance: Advance, rewording: str
 ) -> Tally:
-    async with endpoint:
-        crew = _Crew(endpoint, cache, total, advance, rewording)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(endpoint.settings.max_concurrency, total)):
-                    group.create_task(crew.work(requests))
-        except BaseExceptionGroup as errors:
-            raise _first_of(errors) from errors
+    turns = Turns(requests, cache, advance)
+    keeper = asyncio.create_task(turns.keep_claims())
+    try:
+        async with endpoint:
+            crew = _Crew(endpoint, cache, turns, total, advance, rewording)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(min(endpoint.settings.max_concurrency, total)):
+                        group.create_task(crew.work())
+            except BaseExceptionGroup as errors:
+                raise _first_of(errors) from errors
+    finally:
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+        turns.give_up_all()
     if crew.stopped:
         raise crew.stopped
     return crew.tally
@@ -98,39 +107,64 @@ async def _ask_all(
 class _Crew:
     """The workers of one run: they draw from the same requests and watch together how it goes."""
 
-    def __init__(self, endpoint: Endpoint, cache: Cache, total: int, advance: Advance, rewording: str) -> None:
+    def __init__(
+        self, endpoint: Endpoint, cache: Cache, turns: Turns, total: int, advance: Advance, rewording: str
+    ) -> None:
         self.tally = Tally()
         self.stopped: EndpointError | None = None
         self._endpoint = endpoint
         self._cache = cache
+        self._turns = turns
+        self._budget = Budget(endpoint.settings, cache)
         self._total = total
         self._advance = advance
         self._rewording = rewording
+        self._in_flight = 0
         self._failures_in_a_row = 0
 
-    async def work(self, requests: Iterator[Request]) -> None:
-        """Ask one request after the other until there are none, or the run has been stopped."""
-        for request in requests:
-            self.tally.asked += 1
+    async def work(self) -> None:
+        """Ask one request after the other until there are none, the budget is used up, or the run has been stopped."""
+        while request := await self._turns.next():
+            if limit := self._budget.reached(self._in_flight):
+                self.tally.budget = limit
+                self._turns.give_up(request)
+                return
+            self._in_flight += 1
             try:
-                reply = await self._endpoint.ask(request.messages())
-            except CallFailed as failure:
-                self._note_failure(failure.trouble)
-            else:
-                self._store(request, reply)
+                await self._ask(request)
+            finally:
+                self._in_flight -= 1
             self._advance(1)
             if self.stopped:
                 # What the others have in flight is paid for, so they end their calls and stop here too.
-                return
+                self._turns.close()
+
+    async def _ask(self, request: Request) -> None:
+        self.tally.asked += 1
+        try:
+            reply = await self._endpoint.ask(request.messages())
+        except CallFailed as failure:
+            self._turns.give_up(request)
+            self._note_failure(request, failure.trouble)
+        else:
+            self._store(request, reply)
 
     def _store(self, request: Request, reply: Reply) -> None:
-        status, answer = request.judge(reply)
-        self._cache.put(request.key, Answer(status, answer, reply.input_tokens, reply.output_tokens))
+        status, text = request.judge(reply)
+        price = cost(reply.input_tokens, reply.output_tokens, self._endpoint.settings)
+        self._cache.settle(request.key, Answer(status, text, reply.input_tokens, reply.output_tokens), price)
         self._failures_in_a_row = 0
         self.tally.answers[status] += 1
         self.tally.input_tokens += reply.input_tokens
         self.tally.output_tokens += reply.output_tokens
+        note(self._advance, self._spent())
         self._check_use()
+
+    def _spent(self) -> str:
+        """Say what the run has taken so far."""
+        incoming, outgoing = self.tally.input_tokens, self.tally.output_tokens
+        price = cost(incoming, outgoing, self._endpoint.settings)
+        return f"{incoming + outgoing:,} tokens" + ("" if price is None else f", cost {price:.2f}")
 
     def _check_use(self) -> None:
         answered = self.tally.answers.total()
@@ -145,13 +179,13 @@ class _Crew:
                     f"{self._rewording}"
                 )
 
-    def _note_failure(self, trouble: Trouble) -> None:
+    def _note_failure(self, request: Request, trouble: Trouble) -> None:
         """Count a text without an answer.
 
         Raises:
             EndpointError: so many had none that the endpoint must be down.
         """
-        self.tally.failed += 1
+        self.tally.failed.add(request.key)
         self._failures_in_a_row += 1
         log.warning("%s: one text has no answer: %s", self._endpoint.name, trouble.message)
         if self._failures_in_a_row < self._limit(trouble):

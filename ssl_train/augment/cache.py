@@ -6,51 +6,42 @@ log with normal synchronisation: safe against a killed process, and a power cut 
 
 import hashlib
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 from ...classifier.errors import DataError
+from .cache_file import APPLICATION_ID, SCHEMA_VERSION, explain, prepare
+from .claims import LEASE_S, has_ended
 from .quality import Status
 
-APPLICATION_ID = 0x524D4152
-SCHEMA_VERSION = 2
-"""Version 1 named the outcomes that there could be in the table; they are the program's to say."""
+__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "Answer", "Cache", "Key", "Spent", "text_hash"]
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS answers (
-    text_hash TEXT NOT NULL,
-    template TEXT NOT NULL,
-    model TEXT NOT NULL,
-    sampling TEXT NOT NULL,
-    status TEXT NOT NULL,
-    answer TEXT NOT NULL,
-    input_tokens INTEGER NOT NULL,
-    output_tokens INTEGER NOT NULL,
-    created TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
-    PRIMARY KEY (text_hash, template, model, sampling)
-) WITHOUT ROWID
-"""
-_UPGRADE = (
-    "ALTER TABLE answers RENAME TO answers_of_version_1",
-    _SCHEMA,
-    "INSERT INTO answers SELECT * FROM answers_of_version_1",
-    "DROP TABLE answers_of_version_1",
-)
 _WRITE = """
-INSERT INTO answers (text_hash, template, model, sampling, status, answer, input_tokens, output_tokens)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET status = excluded.status, answer = excluded.answer, input_tokens = excluded.input_tokens,
-    output_tokens = excluded.output_tokens, created = excluded.created
+INSERT INTO answers (text_hash, template, model, sampling, status, answer, input_tokens, output_tokens, similarity)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET status = excluded.status, input_tokens = excluded.input_tokens,
+    output_tokens = excluded.output_tokens, created = excluded.created, answer = excluded.answer,
+    similarity = coalesce(excluded.similarity, CASE WHEN answer = excluded.answer THEN similarity END)
 WHERE (status, answer) != (excluded.status, excluded.answer)
+    OR similarity IS NOT coalesce(excluded.similarity, similarity)
 """
-_READ = """
-SELECT status, answer, input_tokens, output_tokens FROM answers
-WHERE text_hash = ? AND template = ? AND model = ? AND sampling = ?
+_OF_KEY = "WHERE text_hash = ? AND template = ? AND model = ? AND sampling = ?"
+_READ = f"SELECT status, answer, input_tokens, output_tokens, similarity FROM answers {_OF_KEY}"
+_SPEND = """
+INSERT INTO spent VALUES (?, 1, ?, ?, ?)
+ON CONFLICT DO UPDATE SET calls = calls + 1, input_tokens = input_tokens + excluded.input_tokens,
+    output_tokens = output_tokens + excluded.output_tokens, cost = cost + excluded.cost
 """
+_TEXTS_A_TRANSACTION = 1000
+
+Claim = Literal["ours", "theirs", "answered"]
+"""What became of a claim: the text is ours to ask about, another process is asking, or its answer is there."""
 
 
 class Key(NamedTuple):
@@ -64,12 +55,25 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the endpoint said about one text, judged; ``text`` is without its wrapping."""
+    """What the endpoint said about one text, judged; ``text`` is without its wrapping.
+
+    ``similarity`` is the cosine of the embeddings of a text and its rewrite, None where it was not measured.
+    """
 
     status: Status
     text: str
     input_tokens: int = 0
     output_tokens: int = 0
+    similarity: float | None = None
+
+
+class Spent(NamedTuple):
+    """What the answers of a model took, in all runs on a cache; ``cost`` is that of calls whose prices were known."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
 
 
 def text_hash(text: str) -> str:
@@ -96,7 +100,7 @@ class Cache:
             self._connection = sqlite3.connect(path, timeout=timeout_s, isolation_level=None, check_same_thread=False)
         try:
             with self._errors_named():
-                self._prepare()
+                prepare(self._connection, path)
         except BaseException:
             self._connection.close()
             raise
@@ -126,15 +130,94 @@ class Cache:
         Raises:
             DataError: the disk is full, or the file is locked or cannot be written.
         """
+        with self._transaction():
+            self._connection.executemany(_WRITE, (_row(key, answer) for key, answer in answers))
+
+    def remember(self, texts: Iterable[str]) -> int:
+        """Keep texts beside the answers about them, for people to read, and count them, however often one occurs.
+
+        Raises:
+            DataError: the disk is full, or the file is locked or cannot be written.
+        """
+        count = 0
+        # Small transactions, because another process cannot write meanwhile.
+        rest = iter(texts)
+        while some := list(islice(rest, _TEXTS_A_TRANSACTION)):
+            count += len(some)
+            with self._transaction():
+                rows = ((text_hash(text), text) for text in some)
+                self._connection.executemany("INSERT OR IGNORE INTO texts VALUES (?, ?)", rows)
+        return count
+
+    def claim(self, key: Key, owner: str) -> Claim:
+        """Reserve the question ``key`` for ``owner``, unless it is answered, or another process is asking.
+
+        Raises:
+            DataError: the file cannot be written.
+        """
+        now = time.time()
+        with self._transaction():
+            if self._connection.execute(f"SELECT 1 FROM answers {_OF_KEY}", key).fetchone():
+                return "answered"
+            held = self._connection.execute(f"SELECT owner, expires FROM claims {_OF_KEY}", key).fetchone()
+            if held and held[0] != owner and held[1] > now and not has_ended(held[0]):
+                return "theirs"
+            row = (*key, owner, now + LEASE_S)
+            self._connection.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?)", row)
+            return "ours"
+
+    def renew(self, owner: str) -> None:
+        """Let the claims of ``owner`` stand for another while.
+
+        Raises:
+            DataError: the file cannot be written.
+        """
         with self._errors_named():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                self._connection.executemany(_WRITE, (_row(key, answer) for key, answer in answers))
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+            values = (time.time() + LEASE_S, owner)
+            self._connection.execute("UPDATE claims SET expires = ? WHERE owner = ?", values)
+
+    def release(self, owner: str, key: Key | None = None) -> None:
+        """Give up the claim on ``key``, or all claims of ``owner``.
+
+        Raises:
+            DataError: the file cannot be written.
+        """
+        with self._errors_named():
+            if key is None:
+                self._connection.execute("DELETE FROM claims WHERE owner = ?", (owner,))
+            else:
+                self._connection.execute(f"DELETE FROM claims {_OF_KEY} AND owner = ?", (*key, owner))
+
+    def settle(self, key: Key, answer: Answer, cost: float | None) -> None:
+        """Store an answer of the endpoint, book what it took, and lift the claim on its question, all in one.
+
+        Raises:
+            DataError: the disk is full, or the file is locked or cannot be written.
+        """
+        with self._transaction():
+            self._connection.execute(_WRITE, _row(key, answer))
+            self._connection.execute(_SPEND, (key.model, answer.input_tokens, answer.output_tokens, cost or 0.0))
+            self._connection.execute(f"DELETE FROM claims {_OF_KEY}", key)
+
+    def spent(self, model: str) -> Spent:
+        """Say what the answers of ``model`` took in all runs on this cache.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+        query = "SELECT calls, input_tokens, output_tokens, cost FROM spent WHERE model = ?"
+        with self._errors_named():
+            row = self._connection.execute(query, (model,)).fetchone()
+        return Spent(*row) if row else Spent()
+
+    def rows(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+        """Give what a query finds, for statistics.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+        with self._errors_named():
+            return self._connection.execute(query, values).fetchall()
 
     def __len__(self) -> int:
         """Count the stored answers."""
@@ -149,51 +232,25 @@ class Cache:
     ) -> None:
         self._connection.close()
 
-    def _prepare(self) -> None:
-        version, application = self._number("user_version"), self._number("application_id")
-        tables = self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-        if application != APPLICATION_ID and (tables or application or version):
-            raise DataError(f"cache {self.path}: a database of another program; give another path in augment.cache")
-        if tables and version not in (1, SCHEMA_VERSION):
-            raise DataError(
-                f"cache {self.path}: its form is version {version} and this RailMatch reads version {SCHEMA_VERSION}; "
-                "use the RailMatch that made it, or give another path in augment.cache"
-            )
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.execute("BEGIN IMMEDIATE")
-        for statement in _UPGRADE if self._number("user_version") == 1 else (_SCHEMA,):
-            self._connection.execute(statement)
-        self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        self._connection.execute("COMMIT")
-
-    def _number(self, pragma: str) -> int:
-        return int(self._connection.execute(f"PRAGMA {pragma}").fetchone()[0])
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._errors_named():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
 
     @contextmanager
     def _errors_named(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise DataError(f"cache {self.path}: {_explain(error)}") from error
+            raise DataError(f"cache {self.path}: {explain(error)}") from error
 
 
-def _row(key: Key, answer: Answer) -> tuple[str | int, ...]:
-    return (*key, answer.status, answer.text, answer.input_tokens, answer.output_tokens)
-
-
-def _explain(error: sqlite3.Error | OSError) -> str:
-    """Say what an error of the file means and what to do about it."""
-    said = str(error)
-    cures = {
-        "not a database": "not a cache of RailMatch; give another path in augment.cache",
-        "malformed": "the file is damaged; move it away or give another path in augment.cache",
-        "locked": "another process holds it; wait for that run to end, or give another path in augment.cache",
-        "readonly": "it is read-only; make the file and its folder writable, or give another path in augment.cache",
-        "full": "the disk is full; what was answered is stored: free some space and run again",
-        "disk I/O error": "the disk is full or failing; what was answered is stored: free some space and run again",
-        "unable to open": "cannot be opened or made; check that it is a file in a writable folder (augment.cache)",
-    }
-    cure = next((cure for words, cure in cures.items() if words in said), "give another path in augment.cache")
-    return f"{cure} ({said})"
+def _row(key: Key, answer: Answer) -> tuple[str | int | float | None, ...]:
+    return (*key, answer.status, answer.text, answer.input_tokens, answer.output_tokens, answer.similarity)

@@ -18,6 +18,7 @@ import openai
 from ...classifier.errors import EndpointError
 from ...classifier.inputs import without_surrogates
 from ..recipe import EndpointSettings
+from .pace import Pace
 from .trouble import Trouble, diagnose, not_chat
 
 _LONGEST_BACKOFF_S = 60.0
@@ -58,6 +59,7 @@ class Endpoint:
         self._client = openai.AsyncOpenAI(
             base_url=settings.base_url, api_key=_key(settings, self.name), max_retries=0, timeout=settings.timeout_s
         )
+        self._pace = Pace(settings.max_concurrency)
         self._length_name = "max_tokens"
         self._heard = False
         self._closed_until = 0.0
@@ -81,9 +83,13 @@ class Endpoint:
         attempt = 0
         while True:
             await self._until_open()
-            outcome = await self._try(messages)
+            async with self._pace.place() as begun:
+                outcome = await self._try(messages)
             if isinstance(outcome, Reply):
+                self._pace.grow()
                 return outcome
+            if outcome.crowded:
+                self._pace.halve(begun)
             if outcome.kind == "fatal":
                 raise EndpointError(f"{self.name}, model {self.settings.model!r}: {outcome.message}")
             if outcome.kind == "failed" or attempt >= self._retries():
@@ -102,7 +108,9 @@ class Endpoint:
                 return await self._try(messages)
             outcome = diagnose(error, self.settings)
         self._heard = self._heard or isinstance(outcome, Reply) or not outcome.unreachable
-        return Reply("", refused=True) if isinstance(outcome, Trouble) and outcome.kind == "refused" else outcome
+        if isinstance(outcome, Trouble) and outcome.kind in ("refused", "too_long"):
+            return Reply("", refused=outcome.kind == "refused", cut=outcome.kind == "too_long")
+        return outcome
 
     async def _call(self, messages: Sequence[dict[str, str]], length_name: str) -> Any:
         settings = self.settings
@@ -125,7 +133,7 @@ class Endpoint:
         choices = getattr(completion, "choices", None)
         choice = choices[0] if isinstance(choices, list) and choices else None
         message = getattr(choice, "message", None)
-        content = getattr(message, "content", None)
+        content = _joined(getattr(message, "content", None))
         if message is None or not isinstance(content, str | None):
             said = f"an answer without choices[0].message.content ({' '.join(str(completion).split())!s:.80})"
             return Trouble("fatal", not_chat(said))
@@ -156,6 +164,13 @@ class Endpoint:
     async def _until_open(self) -> None:
         while (wait := self._closed_until - asyncio.get_running_loop().time()) > 0:
             await asyncio.sleep(wait)
+
+
+def _joined(content: Any) -> Any:
+    """Join an answer that comes in pieces, ``[{"type": "text", "text": ...}]``; anything else is given as it is."""
+    if not isinstance(content, list) or not all(isinstance(piece, dict) for piece in content):
+        return content
+    return "".join(str(piece.get("text") or "") for piece in content if piece.get("type") in ("text", "output_text"))
 
 
 def _wants_other_name(error: Exception) -> bool:

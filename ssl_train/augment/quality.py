@@ -2,24 +2,55 @@
 
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Callable
 from typing import Literal
 
 from ...classifier.tasks import Task
 from .refusal import is_refusal
 from .template import Markers
 
-Status = Literal["kept", "refused", "empty", "unchanged", "too_long", "unreadable"]
-"""What became of an answer; only ``kept`` is used. ``unreadable`` is an answer to a vote that names no vote."""
+Status = Literal[
+    "kept",
+    "refused",
+    "empty",
+    "too_long",
+    "too_short",
+    "unchanged",
+    "near_copy",
+    "leaked",
+    "wrong_language",
+    "off_topic",
+    "label_changed",
+    "unjudged",
+    "unreadable",
+]
+"""What became of an answer; only ``kept`` is used.
+
+``off_topic``, ``label_changed`` and ``unjudged`` are found by the second look (``second_look``); ``unreadable`` is an
+answer to a question with set answers, such as a vote, that gives none of them.
+"""
+
+Check = Callable[[str, str], bool]
+"""Looks at a text and its rewrite, and tells whether the rewrite must not be used."""
 
 LENGTH_FACTOR = 4
 LENGTH_SLACK = 200
-"""An answer may have ``LENGTH_FACTOR`` times the characters of its text, and ``LENGTH_SLACK`` more for short ones."""
+"""An answer may have ``LENGTH_FACTOR`` times the characters of its text, and ``LENGTH_SLACK`` more for short ones.
+
+A text may have as many times those of its answer.
+"""
+
+NEAR_COPY = 0.95
+"""Share of its letter triples that a rewrite may have in common with its text."""
 
 CHARACTERS_A_TOKEN = 8
 """More characters than a token of running text has on average with any tokenizer, so a safe upper bound."""
 
 _MARKER = re.compile(r"<<<(?:TEXT|END) [0-9a-f]{12}>>>")
-_THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
+_THOUGHTS = re.compile(r"\A\s*(?:<think>)?(?:(?!<think>).)*?</think>", re.DOTALL)
+"""Some servers send no opening tag, because it stands at the end of what the model was given."""
+
 _REWRITTEN = r"(?:rewritten|rewrite|paraphrased?|rephrased|reworded|restyled)"
 _INTRODUCTION = re.compile(
     r"\A(?:(?:sure|certainly|of course|okay|ok)[^\w:]+[^\n:]{0,60}"
@@ -27,7 +58,21 @@ _INTRODUCTION = re.compile(
     rf"|(?:the |my )?)\b{_REWRITTEN}\b(?: (?:the|this|your|text|message|prompt|response|answer|version|of|in))*:\s+",
     re.IGNORECASE,
 )
+_PREAMBLE = re.compile(
+    r"\A(?:(?:sure|certainly|of course|absolutely|okay)\b[^\w\n]{1,3}(?:here|i(?:'|\u2019| wi)ll|let me|below)\b"
+    rf"|(?:here(?:['\u2019]s| is| are)|below is|this is) (?:an?|the|my|your|one)\b[^\n]{{0,40}}\b{_REWRITTEN}\b)",
+    re.IGNORECASE,
+)
 _FENCE = re.compile(r"\A```\w*\n(?P<inside>.*)\n```\Z", re.DOTALL)
+_INSTRUCTIONS = re.compile(
+    r"<<<(?:TEXT|END)\b|\b(?:TEXT|END) [0-9a-f]{12}\b|^--- ?(?:system|user) ?---"
+    r"|\boutput only the \w+|\bwrite its paraphrase now\b|<\|?/?(?:im_start|im_end|eot_id|think)\|?>",
+    re.IGNORECASE | re.MULTILINE,
+)
+_EAST_ASIAN = frozenset({"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "HALFWIDTH", "KATAKANA-HIRAGANA"})
+_LATIN_LOOKS = frozenset({"FULLWIDTH", "MATHEMATICAL", "DOUBLE", "SCRIPT", "FEMININE", "MASCULINE", "MODIFIER"})
+"""First words of the names of letters that are written for Latin ones."""
+
 _QUOTES = (
     ('"', '"'),
     ("'", "'"),
@@ -53,12 +98,68 @@ def judge(
         return "too_long", rewrite
     if not rewrite:
         return "empty", rewrite
-    return ("unchanged" if is_unchanged(text, rewrite) else "kept"), rewrite
+    checks: tuple[tuple[Status, Check], ...] = (
+        ("leaked", leaks),
+        ("too_short", is_too_short),
+        ("unchanged", is_unchanged),
+        ("wrong_language", is_other_script),
+        ("near_copy", is_near_copy),
+    )
+    return next((status for status, found in checks if found(text, rewrite)), "kept"), rewrite
 
 
 def is_too_long(text: str, answer: str) -> bool:
     """Tell whether ``answer`` is many times longer than ``text``: an essay about it, or an answer to it."""
     return len(answer) > LENGTH_FACTOR * len(text) + LENGTH_SLACK
+
+
+def is_too_short(text: str, answer: str) -> bool:
+    """Tell whether ``answer`` is many times shorter than ``text``: its gist, or the beginning of it."""
+    return is_too_long(answer, text)
+
+
+def is_near_copy(text: str, answer: str, ceiling: float = NEAR_COPY) -> bool:
+    """Tell whether ``answer`` is all but ``text`` again: nothing can be learnt from it.
+
+    The likeness is the share of letter triples in common (Dice's coefficient, in [0, 1]), which must not pass
+    ``ceiling``.
+    """
+    one, other = _triples(text), _triples(answer)
+    return 2 * (one & other).total() > ceiling * (one.total() + other.total())
+
+
+def is_other_script(text: str, answer: str) -> bool:
+    """Tell whether ``answer`` is written in other letters than ``text``, so in another language.
+
+    A text that mixes scripts evenly, or has no letters, may be answered in any.
+    """
+    asked, answered = main_script(text), main_script(answer)
+    return asked is not None and answered is not None and asked != answered
+
+
+def leaks(text: str, answer: str) -> bool:
+    """Tell whether ``answer`` still has a piece of the instructions or an introduction that its ``text`` has not."""
+    found = _INSTRUCTIONS.search(answer)
+    if found and not _INSTRUCTIONS.search(text):
+        return True
+    return bool(_PREAMBLE.match(answer)) and not _PREAMBLE.match(text)
+
+
+def main_script(text: str) -> str | None:
+    """Name the script of at least nine tenths of the letters of ``text``; None where no script has so many.
+
+    Kana, hangul and Chinese characters are one script here, because Japanese and Korean mix them.
+    """
+    scripts = Counter(_script(letter) for letter in text if letter.isalpha())
+    if not scripts:
+        return None
+    script, count = scripts.most_common(1)[0]
+    return script if count >= 0.9 * scripts.total() else None
+
+
+def _script(letter: str) -> str:
+    name = unicodedata.name(letter, "UNKNOWN").split(" ", 1)[0].split("-", 1)[0]
+    return "CJK" if name in _EAST_ASIAN else "LATIN" if name in _LATIN_LOOKS else name
 
 
 def is_unchanged(text: str, answer: str) -> bool:
@@ -81,7 +182,7 @@ def unwrapped(text: str, answer: str) -> str:
 
     What ``text`` has itself stays.
     """
-    rewrite = without_thoughts(answer)
+    rewrite = answer if "</think>" in text else without_thoughts(answer)
     markers = Markers.around(text)
     rewrite = rewrite.replace(markers.open, "").replace(markers.close, "")
     if not _MARKER.search(text):
@@ -101,6 +202,12 @@ def _unquoted(text: str, rewrite: str) -> str:
         if wrapped and first not in inside and last not in inside and not text.startswith(first):
             return inside.strip()
     return rewrite
+
+
+def _triples(text: str) -> Counter[str]:
+    """Count the triples of neighbouring letters, whatever the case, punctuation and white space."""
+    letters = f"  {_letters(text)} "
+    return Counter(letters[at : at + 3] for at in range(len(letters) - 2))
 
 
 def _letters(text: str) -> str:

@@ -14,7 +14,7 @@ stands, except that ``{text}`` becomes the text between its markers, and ``{open
     {text}
 
 In the instructions for votes ``{policy}`` becomes the user's policy, and of a response ``{prompt}`` its prompt between
-the same markers.
+the same markers; in those for a comparison ``{rewrite}`` becomes the rewrite of the text.
 """
 
 import difflib
@@ -35,7 +35,7 @@ _LAYOUT = re.compile(
     r"--- *user *--- *\n(?P<user>.*)",
     re.DOTALL,
 )
-_PLACEHOLDER = re.compile(r"\{(text|open|close|policy|prompt)\}")
+_PLACEHOLDER = re.compile(r"\{(text|open|close|policy|prompt|rewrite)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,15 @@ class Template:
     user: str
     fingerprint: str
 
-    def messages(self, text: str, *, prompt: str | None = None, policy: str | None = None) -> list[dict[str, str]]:
-        """Write the chat messages that ask about ``text``, in the light of its ``prompt``, by a ``policy``."""
-        markers = Markers.around(text if prompt is None else f"{prompt}\n{text}")
-        values = {"text": markers.fenced(text), "open": markers.open, "close": markers.close}
-        values |= {} if prompt is None else {"prompt": markers.fenced(prompt)}
+    def messages(
+        self, text: str, *, prompt: str | None = None, policy: str | None = None, rewrite: str | None = None
+    ) -> list[dict[str, str]]:
+        """Write the chat messages about ``text``: beside its ``prompt``, by a ``policy``, or on its ``rewrite``."""
+        given = {"prompt": prompt, "text": text, "rewrite": rewrite}
+        data = {name: part for name, part in given.items() if part is not None}
+        markers = Markers.around("\n".join(data.values()))
+        values = {name: markers.fenced(part) for name, part in data.items()}
+        values |= {"open": markers.open, "close": markers.close}
         values |= {} if policy is None else {"policy": policy}
 
         def fill(part: str) -> str:
@@ -120,6 +124,11 @@ def load_template(strategy: str, part: Task, base: Path | None = None) -> Templa
 def load_vote_template(task: Task) -> Template:
     """Give the shipped instructions for a vote on a prompt or on a response."""
     return _read(SHIPPED / f"vote_{task}.txt", f"vote/{task}")
+
+
+def load_comparison_template(part: Task) -> Template:
+    """Give the shipped instructions for a judgement whether a rewrite keeps what its text says."""
+    return _read(SHIPPED / f"same_{part}.txt", f"same/{part}")
 
 
 def _read(file: Path, name: str) -> Template:

@@ -2,6 +2,7 @@
 
 import email.utils
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -13,8 +14,21 @@ from ..recipe import EndpointSettings
 LONGEST_WAIT_S = 900.0
 """Where a server asks for a longer wait, the run stops and says so instead of looking hung."""
 
+CROWDED = (429, 503, 529)
+"""What servers answer that have too many calls."""
+
 _UNKNOWN_MODEL = re.compile(
     r"model\b.*\b(?:not found|does not exist|not exist|unknown|invalid)|\b(?:unknown|invalid) model", re.I
+)
+_TOO_LONG = re.compile(
+    r"context_length_exceeded|exceed_context_size|maximum context length|context size|context window"
+    r"|max_new_tokens|max_model_len|too (?:many tokens|long)",
+    re.I,
+)
+_FIXED_SAMPLING = re.compile(
+    r"\b(?P<name>temperature|top_p)\b.*\b(?:unsupported|not support|only the default)|"
+    r"\bunsupported\b.*\b(?P<other>temperature|top_p)\b",
+    re.I,
 )
 _FILTERED = re.compile(r"content[_ ]?(?:filter|policy|management)|safety system|moderation", re.I)
 _NO_FUNDS = re.compile(r"insufficient_quota|billing|payment", re.I)
@@ -25,13 +39,15 @@ class Trouble:
     """What to do about one failed call, and what to tell a person.
 
     ``fatal`` ends the run, ``retry`` tries again (after ``wait_s`` seconds, where the server named a time), ``refused``
-    means that the endpoint's filter declined the text, ``failed`` that this text will never be answered.
+    means that the endpoint's filter declined the text, ``too_long`` that the model cannot read so much, ``failed`` that
+    this text will never be answered. ``crowded`` is what an endpoint says that has too many calls.
     """
 
-    kind: Literal["fatal", "retry", "refused", "failed"]
+    kind: Literal["fatal", "retry", "refused", "too_long", "failed"]
     message: str
     wait_s: float | None = None
     unreachable: bool = False
+    crowded: bool = False
 
 
 def diagnose(error: Exception, settings: EndpointSettings) -> Trouble:
@@ -39,7 +55,8 @@ def diagnose(error: Exception, settings: EndpointSettings) -> Trouble:
     if isinstance(error, openai.APIStatusError):
         return _diagnose_status(error, settings)
     if isinstance(error, TimeoutError | openai.APITimeoutError):
-        return Trouble("retry", f"no answer within {settings.timeout_s:g} s (augment.endpoint.timeout_s)")
+        said = f"no answer within {settings.timeout_s:g} s (augment.endpoint.timeout_s)"
+        return Trouble("retry", said, crowded=True)
     if isinstance(error, openai.APIConnectionError):
         cause = error.__cause__ or error
         return Trouble("retry", f"no connection ({str(cause) or type(cause).__name__})", unreachable=True)
@@ -51,15 +68,17 @@ def _diagnose_status(error: openai.APIStatusError, settings: EndpointSettings) -
     said = f"{status}: {_words(error)}"
     if status in (400, 403, 422, 451) and _FILTERED.search(words):
         return Trouble("refused", f"its filter declined the text ({said})")
+    if status in (400, 413, 422, 500) and _TOO_LONG.search(words):
+        return Trouble("too_long", f"the text is longer than the model reads ({said})")
     if fatal := _fatal_status(status, words, settings):
         return Trouble("fatal", f"{fatal} (it said {said})")
     if status in (408, 409, 425, 429) or status >= 500:
-        wait = retry_after_s(error.response.headers.get("retry-after"), datetime.now(UTC))
+        wait = _wait_s(error.response.headers)
         if wait is not None and wait > LONGEST_WAIT_S:
             return Trouble(
                 "fatal", f"it asks to come back in {wait:.0f} s: run again then, what was answered is stored"
             )
-        return Trouble("retry", f"it said {said}", wait)
+        return Trouble("retry", f"it said {said}", wait, crowded=status in CROWDED)
     return Trouble("failed", f"it said {said}")
 
 
@@ -74,6 +93,9 @@ def _fatal_status(status: int, said: str, settings: EndpointSettings) -> str | N
         return "the account has no credit left; see to its billing and run again, what was answered is stored"
     if status in (400, 404, 422) and _UNKNOWN_MODEL.search(said):
         return f"it has no model {settings.model!r}; set augment.endpoint.model to one that it lists at /models"
+    if status == 400 and (fixed := _FIXED_SAMPLING.search(said)):
+        name = fixed["name"] or fixed["other"]
+        return f"model {settings.model!r} has its own {name}; set augment.endpoint.{name.lower()} to null"
     if status in (404, 405):
         return (
             "it does not know this address or this model; check augment.endpoint.base_url, which mostly ends in /v1, "
@@ -87,6 +109,12 @@ def not_chat(what: str) -> str:
     return (
         f"{what}: this is not the chat-completions protocol; check augment.endpoint.base_url, which mostly ends in /v1"
     )
+
+
+def _wait_s(headers: Mapping[str, str]) -> float | None:
+    """Read how long a server asks to wait; Azure and OpenAI name milliseconds in a header of their own, too."""
+    exact = retry_after_s(headers.get("retry-after-ms"), datetime.now(UTC))
+    return retry_after_s(headers.get("retry-after"), datetime.now(UTC)) if exact is None else exact / 1000
 
 
 def retry_after_s(value: str | None, now: datetime) -> float | None:

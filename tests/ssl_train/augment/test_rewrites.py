@@ -24,7 +24,8 @@ from railmatch.ssl_train.recipe import AugmentSettings, EndpointSettings
 NONE = {
     name: 0
     for name in (
-        *("kept", "refused", "empty", "unchanged", "too_long", "failed", "missing"),
+        *("kept", "refused", "empty", "unchanged", "near_copy", "too_long", "too_short", "leaked", "wrong_language"),
+        *("off_topic", "label_changed", "unjudged", "repeated", "failed", "missing"),
         *("recorded", "from_cache", "asked"),
     )
 }
@@ -112,16 +113,21 @@ def test_what_is_no_rewrite_is_counted_and_never_used(cache_path: Path):
         "three": "THREE!",
         "four": "far too long " * 30,
         "five": "a real rewrite",
+        "six, a text of quite some length, which is told again": "Six, a text of quite some length, which is told agains",
+        "seven " * 80: "number 7",
+        "eight": "Sure, here it is in other words",
+        "nine": "\u0434\u0435\u0432\u044f\u0442\u044c",
     }
     records = prompts(*answers)
     with ChatServer(lambda messages: answers[text_of(messages)]) as server:
         found = collect_rewrites(records, "prompt", settings_for(cache_path, server))
         again = collect_rewrites(records, "prompt", settings_for(cache_path, server))
-        assert server.calls == 5  # what was paid for is kept with its reason, and not asked again
+        assert server.calls == 9  # what was paid for is kept with its reason, and not asked again
     assert found.rewrites == again.rewrites == {"id4": [Exchange("a real rewrite")]}
-    outcome = {"refused": 1, "empty": 1, "unchanged": 1, "too_long": 1, "kept": 1}
-    assert found.counts == counts(**outcome, asked=5)
-    assert again.counts == counts(**outcome, from_cache=5)
+    names = ("kept", "refused", "empty", "unchanged", "near_copy", "too_long", "too_short", "leaked", "wrong_language")
+    outcome = dict.fromkeys(names, 1)
+    assert found.counts == counts(**outcome, asked=9)
+    assert again.counts == counts(**outcome, from_cache=9)
 
 
 def test_a_second_run_needs_neither_endpoint_nor_key(cache_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -216,13 +222,13 @@ def test_a_blank_text_and_one_that_cannot_fit_are_not_asked(cache_path: Path):
 
 
 @pytest.mark.parametrize(
-    "text", ["nul \x00 \x07 \x1b[0m", "lone \ud800 surrogate", "\u202e\u05d0\u05d1 \U0001f600", "x" * 5000]
+    "text", ["nul \x00 \x07 \x1b[0m", "lone \ud800 surrogate", "\u202e\u05d0\u05d1 \U0001f600", "xy" * 2500]
 )
 def test_strange_texts_are_asked_like_others(cache_path: Path, text: str):
-    with ChatServer(rewrite) as server:
+    with ChatServer(lambda messages: f"{text_of(messages)} {text_of(messages)[::-1]}") as server:
         found = collect_rewrites(prompts(text), "prompt", settings_for(cache_path, server))
     seen = text.replace("\ud800", "\ufffd")
-    assert found.rewrites == {"id0": [Exchange(f"{seen}, in other words, message")]}
+    assert found.rewrites == {"id0": [Exchange(f"{seen} {seen[::-1]}")]}
 
 
 def test_an_answer_with_a_lone_surrogate_can_be_stored(cache_path: Path):
