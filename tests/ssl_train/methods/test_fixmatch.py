@@ -36,6 +36,13 @@ def test_threshold_zero_keeps_all_and_one_keeps_none_that_is_not_certain():
     assert pseudo_labels(FixMatch(1.0), [0.5, 0.999]).weights.sum() == 0
 
 
+def test_the_loss_by_hand():
+    pseudo = pseudo_labels(FixMatch(0.9), [0.95, 0.02, 0.6, 0.92])
+    strong = torch.tensor([[[log(1 - p), log(p)]] for p in (0.8, 0.3, 0.1, 0.5)])
+    # targets 1, 0, none, 1: the mean over all four of -log 0.8, -log 0.7, 0 and -log 0.5
+    assert (consistency_loss(strong, pseudo) / 4).item() == pytest.approx(-(log(0.8) + log(0.7) + log(0.5)) / 4)
+
+
 def test_no_gradient_reaches_the_weak_view():
     weak = torch.tensor([[[0.0, 4.0]]], requires_grad=True)
     strong = torch.tensor([[[0.0, 0.0]]], requires_grad=True)

@@ -59,6 +59,30 @@ def test_nothing_kept_is_no_loss():
     assert strong.grad.abs().sum() == 0
 
 
+def test_the_loss_by_hand():
+    method = MarginMatch(3, 0.9)
+    index = torch.arange(3)
+    method.pseudo_labels(logits((0.0, 3.0), (3.0, 0.0), (0.0, 3.0)), index=index, epoch=0)
+    # the second text has changed its mind, against what its average says: 0.4985 x 1 - 0.5015 x 2.991 < 0
+    pseudo = method.pseudo_labels(logits((0.0, 4.0), (0.0, 1.0), (0.0, 5.0)), index=index, epoch=1)
+    strong = torch.tensor([[0.8], [0.1], [0.4]])
+    strong = torch.stack([1 - strong, strong], dim=-1).log()
+    expected = -(math.log(0.8) + math.log(0.4)) / 3
+    assert (consistency_loss(strong, pseudo) / 3).item() == pytest.approx(expected)
+
+
+def test_the_loss_with_a_virtual_class_by_hand():
+    method, (member, *_) = virtual()
+    others = [text for text in range(5, 400) if text not in method.member.nonzero().flatten().tolist()][:2]
+    weak = logits((0.0, 4.0, -1.0), (0.0, 4.0, -1.0), (0.0, 1.0, 2.0))
+    pseudo = method.pseudo_labels(weak, index=torch.tensor([member, *others]), epoch=0)
+    # one of the two others is kept (the last one's margin over the virtual class is negative): the member counts 1/2
+    strong = torch.tensor([[[0.2, 0.3, 0.5]], [[0.1, 0.6, 0.3]], [[0.1, 0.8, 0.1]]]).log()
+    assert consistency_loss(strong, pseudo).item() == pytest.approx(-0.5 * math.log(0.5) - math.log(0.6))
+    labelled = supervised_loss(strong[:2], torch.tensor([1, 0]))
+    assert labelled.item() == pytest.approx(-math.log(0.3) - math.log(0.1))
+
+
 class SlowMarginMatch:
     """The equations, one text after the other."""
 

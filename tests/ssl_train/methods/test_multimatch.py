@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from railmatch.ssl_train.methods import MultiMatch, PseudoLabels, consistency_loss
+from railmatch.ssl_train.methods import MultiMatch, PseudoLabels, consistency_loss, supervised_loss
 from torch import Tensor
 
 SURE, UNSURE = 2.0, 0.5
@@ -71,6 +71,20 @@ def test_five_heads_go_by_the_majority_of_the_confident(peers: tuple[float, ...]
         found = judged(own, *order)
         assert found[1] == weight
         assert target is None or found[0] == target
+
+
+def test_the_losses_by_hand():
+    method = MultiMatch(1)
+    method.thresholds.fill_(1.0)
+    method.epoch.fill_(1)
+    pseudo = method.pseudo_labels(signed((SURE, SURE, -UNSURE)), index=torch.tensor([0]), epoch=1)
+    # peers of head 0: sure of 1, unsure of 0: 1 with weight 3; so for head 1; head 2: both sure of 1, weight 1
+    strong = torch.tensor([[0.8, 0.6, 0.3]])
+    strong = torch.stack([1 - strong, strong], dim=-1).log()
+    expected = -(3 * math.log(0.8) + 3 * math.log(0.6) + math.log(0.3)) / 3
+    assert consistency_loss(strong, pseudo).item() == pytest.approx(expected)
+    labelled = supervised_loss(strong, torch.tensor([0]))
+    assert labelled.item() == pytest.approx(-(math.log(0.2) + math.log(0.4) + math.log(0.7)))
 
 
 @pytest.mark.parametrize("heads", [1, 2, 4, -3])
