@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from railmatch.classifier.errors import SettingsError
+from railmatch.ssl_train.recipe import Recipe
 from railmatch.ssl_train.recipe_file import dump_recipe, load_recipe
 
 GOOD = """\
@@ -53,7 +54,7 @@ def test_a_recipe_written_is_read_back_equal(write):
 def test_a_recipe_written_names_every_setting_in_the_order_of_the_model(write):
     text = dump_recipe(load_recipe(write(MINIMAL)))
     sections = [line.split(":")[0] for line in text.splitlines() if not line.startswith(" ")]
-    assert sections == ["task", "seed", "encoder", "data", "augment", "method", "training", "calibration", "report"]
+    assert sections == list(Recipe.model_fields)
     assert "\n  threshold: 0.95\n" in text
 
 
@@ -94,7 +95,7 @@ def test_an_override_fills_an_empty_section(write):
         (
             "trainin.steps=5",
             "--set trainin.steps=5: trainin: unknown key; did you mean 'training'? "
-            "Known here: task, seed, encoder, data, augment, method, training, calibration, report",
+            "Known here: task, seed, encoder, data, augment, method, training, calibration, report, export",
         ),
         ("encoder=[x", "--set encoder=[x, line 1: not valid YAML: expected ',' or ']', but got '<stream end>'"),
     ],
