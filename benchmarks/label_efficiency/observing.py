@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
+from railmatch.classifier.tasks import LABELS
 from railmatch.ssl_train.data import Record
 from railmatch.ssl_train.methods import PseudoLabels
 from railmatch.ssl_train.trainer import Observe
@@ -18,7 +19,7 @@ class PseudoLabelWatch:
     """Counts, in each block of steps, the pseudo-labels that were judged, kept, and kept though wrong.
 
     labels: true labels of the pool by id, 1 being harmful. steps: how many the training has.
-    With several heads each head's pseudo-label counts.
+    With several heads each head's pseudo-label counts; targets of MarginMatch's virtual class are none.
     """
 
     labels: Mapping[str, int]
@@ -32,8 +33,9 @@ class PseudoLabelWatch:
         truth = torch.tensor([self.labels[record.id] for record in pool])
 
         def note(step: int, index: Tensor, pseudo: PseudoLabels) -> None:
-            counts = pseudo.weights.cpu() > 0
-            wrong = counts & (pseudo.targets.cpu().argmax(dim=-1) != truth[index][:, None])
+            targets = pseudo.targets.cpu()
+            counts = (pseudo.weights.cpu() > 0) & (targets.argmax(dim=-1) < len(LABELS))
+            wrong = counts & (targets.argmax(dim=-1) != truth[index][:, None])
             block = step * BLOCKS // self.steps
             for column, values in ((self.kept, counts), (self.wrong, wrong)):
                 column[block] = column.get(block, 0) + int(values.sum())

@@ -47,3 +47,11 @@ def test_the_watch_counts_what_is_kept_and_wrong_by_block_and_head():
     observe(1, torch.tensor([1, 2]), pseudo([[0.9, 0.9], [0.3, 0.3]], [[1, 0], [0, 0]]))  # a right
     observe(2, torch.tensor([1]), pseudo([[0.1, 0.9]], [[0, 0]]))
     assert watch.as_dict() == {"time": [0.05, 0.1], "kept": [4 / 8, 0.0], "error": [2 / 4, None]}
+
+
+def test_a_target_of_the_virtual_class_is_no_pseudo_label():
+    watch = PseudoLabelWatch({"a": 1, "b": 0}, steps=20)
+    observe = watch.observe([Record(name, Exchange(name)) for name in "ab"])
+    targets = torch.tensor([[[0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0]]])
+    observe(0, torch.tensor([0, 1]), PseudoLabels(targets, torch.ones(2, 1)))
+    assert watch.as_dict() == {"time": [0.05], "kept": [0.5], "error": [0.0]}
