@@ -17,6 +17,9 @@ from .settings import Settings
 
 KIB_IN_GIB = 2**20
 
+NO_EXPORT = "export.int8=false"
+"""The cells are judged by the network itself, so making its int8 form would only take time."""
+
 
 def run_apart(cell: Cell, settings: Settings, data: Path) -> dict[str, Any]:
     """Run a cell in a process of its own, which ends when this one does.
@@ -50,7 +53,7 @@ def run(cell: Cell, settings: Settings, data: Path) -> dict[str, Any]:
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(data):
         scratch = Path(folder)
-        recipe = settings.recipe(cell, data_overrides(cell, data, scratch))
+        recipe = settings.recipe(cell, [*data_overrides(cell, data, scratch), NO_EXPORT])
         # only here, in the cell's own process: that which waits for it needs neither PyTorch nor scikit-learn
         from railmatch.ssl_train.data import load_records
 
