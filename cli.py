@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -15,6 +15,7 @@ from . import __version__
 from .classifier.errors import SettingsError
 from .terminal.asking import agree_to_calls, estimate_line
 from .terminal.failures import Commands
+from .terminal.rounds_table import rounds_table
 from .terminal.tables import calls_table, evaluation_table, verdict_line
 from .terminal.texts import as_utf8, read_text
 
@@ -90,7 +91,8 @@ def train(recipe: Path, out: Path | None, overrides: tuple[str, ...], yes: bool)
     texts = None
     if settings.method.name != "supervised" and settings.augment.endpoint is not None:
         texts = calls.load_pool_texts(settings, base=recipe.parent)
-        agree_to_calls(calls.estimate_calls(settings, texts, training=True, base=recipe.parent), yes=yes)
+        estimate = calls.estimate_calls(settings, texts, training=True, base=recipe.parent)
+        agree_to_calls(estimate, yes=yes, ask_above=settings.augment.endpoint.ask_above)
     from .ssl_train import run  # only now: it loads PyTorch, and whoever is asked should not have to wait for that
 
     folder = out or Path("models") / settings.task
@@ -123,6 +125,7 @@ def augment(recipe: Path, dry_run: bool, overrides: tuple[str, ...], yes: bool) 
 
     \b
     - Every answer is stored at once: after Ctrl-C nothing is paid for twice.
+    - What it has given so far: railmatch augment stats CACHE
     - The key is read from the environment variable named in the recipe.
     """
     from .ssl_train import calls
@@ -138,9 +141,96 @@ def augment(recipe: Path, dry_run: bool, overrides: tuple[str, ...], yes: bool) 
         click.echo(estimate_line(estimate))
         return
     if settings.augment.endpoint is not None:
-        agree_to_calls(estimate, yes=yes)
+        agree_to_calls(estimate, yes=yes, ask_above=settings.augment.endpoint.ask_above)
     answers = calls.make_calls(settings, texts, base=recipe.parent, progress=terminal_progress())
     click.echo(calls_table(answers.by_kind()))
+
+
+@main.command(name="augment stats")
+@click.argument("cache", type=click.Path(path_type=Path))
+@click.option(
+    "--examples", type=click.IntRange(0), default=2, show_default=True, help="Examples of every outcome to show."
+)
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all of it to this file, too.")
+def augment_stats(cache: Path, examples: int, json_file: Path | None) -> None:
+    """Show what the endpoint was asked with CACHE, what was kept, what was rejected and why.
+
+    Example:
+
+    
+        railmatch augment stats .railmatch/rewrites.sqlite
+        railmatch augment stats .railmatch/rewrites.sqlite --examples 10 --json rewrites.json
+
+    
+    - CACHE is the file of augment.cache in the recipe; nothing is asked.
+    - Texts and what became of them stand side by side, some of every outcome.
+    - The cost is that of calls made with prices in the recipe.
+    """
+    from .classifier.storage import write_text_atomically
+    from .ssl_train.augment.statistics import read_statistics
+    from .terminal.cache_tables import statistics_page
+
+    found = read_statistics(cache, examples=examples)
+    if json_file is not None:
+        write_text_atomically(json_file, json.dumps(found.as_dict(), indent=2, ensure_ascii=False) + "\n")
+    click.echo(statistics_page(found))
+
+
+@main.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("synthetic"),
+    show_default=True,
+    help="Folder of the data set.",
+)
+@click.option("--review", type=click.Path(path_type=Path), help="Write what a person should look at first, as CSV.")
+@click.option("--withdraw", metavar="SEED_ID", help="Only remove this seed, with all that came from it, from --out.")
+@SET
+@YES
+def synthesize(
+    recipe: Path, out: Path, review: Path | None, withdraw: str | None, overrides: tuple[str, ...], yes: bool
+) -> None:
+    """Make a labelled data set from the few human examples of RECIPE, by an LLM endpoint.
+
+    Example:
+
+    \b
+        railmatch synthesize synthesis.yml --out synthetic --review review.csv
+        railmatch synthesize synthesis.yml --out synthetic --withdraw 2e04f1
+
+    \b
+    - The data set is DIR/data.jsonl; data.labelled or data.unlabelled of a training recipe may name it.
+    - DIR/rounds has a table for each round: what was accepted, what was rejected, and why.
+    - The number of calls is shown, and you are asked before any is made.
+    - After Ctrl-C the same command goes on where it stopped: every answer is in the cache.
+    """
+    from .ssl_train.progress import terminal_progress
+    from .ssl_train.recipe_file import load_settings
+    from .ssl_train.synthesis.recipe import SynthesisRecipe
+
+    settings = load_settings(recipe, SynthesisRecipe, overrides)
+    if withdraw is None:
+        from .ssl_train.augment.spending import Estimate
+        from .ssl_train.calls import Calls
+        from .ssl_train.synthesis.run import synthesize as run_all
+
+        def agree(estimate: Estimate) -> None:
+            calls = Calls(estimate, Estimate(0, 0, 0, 0.0))
+            agree_to_calls(calls, yes=yes, ask_above=settings.endpoint.ask_above)
+
+        found = run_all(settings, out, base=recipe.parent, agree=agree, progress=terminal_progress())
+        click.echo(rounds_table(found))
+        click.echo(f"Saved {len(found.samples)} records to {out / 'data.jsonl'}")
+    else:
+        from .ssl_train.synthesis.withdraw import withdraw as remove
+
+        click.echo(f"Withdrew seed {withdraw}: {remove(out, withdraw)} records removed from {out / 'data.jsonl'}")
+    if review is not None:
+        from .ssl_train.synthesis.review import write_review
+
+        click.echo(f"Wrote {write_review(out, review)} records to look at first to {review}")
 
 
 @main.command()
@@ -299,6 +389,37 @@ def init(folder: Path, models: Path, main_model: str, base_url: str, colang: Lit
     written = write_config(folder, models, main_model=main_model, base_url=base_url, colang=colang, force=force)
     for path in written:
         click.echo(path)
+
+
+@main.command(name="serve")
+@MODELS
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=int, default=8080, show_default=True, help="The port to listen on; 0 takes a free one.")
+@DEVICE
+@click.option("--api-key-env", metavar="NAME", help="Environment variable with the key that clients must send.")
+@click.option("--rate-limit", type=float, help="Requests a second of each key, or each address; no limit if left out.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Another setting, e.g. deadline=2.")
+def run_service(overrides: tuple[str, ...], models: Path, **options: Any) -> None:
+    """Serve the models over HTTP, as OpenAI, vLLM and FMS detectors do.
+
+    Example:
+
+    \b
+        railmatch serve --models models --port 8080
+        railmatch serve --api-key-env RAILMATCH_KEY --rate-limit 50 --set deadline=2
+
+    \b
+    - POST /v1/moderations, /classify, /api/v1/text/contents; GET /healthz, /readyz, /metrics.
+    - A text that could not be judged is an error 503, never an allowed text.
+    - SIGTERM: /readyz turns 503, and the process ends when every request is answered.
+    - The other settings are in docs/serving.md.
+    """
+    try:
+        from .rails.service.server import serve
+        from .rails.service.settings import ServiceSettings
+    except ImportError as error:
+        raise SettingsError(f"railmatch serve needs {error.name}: pip install 'railmatch[server]'") from error
+    serve(ServiceSettings.from_options({"models": str(models), **options}, overrides), say=click.echo)
 
 
 @main.command()

@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from ..ssl_train.calls import Calls
 
 
-def agree_to_calls(calls: "Calls", *, yes: bool) -> None:
-    """Show what the calls would take and go on only if no call is needed, ``yes`` is set, or a person agrees.
+def agree_to_calls(calls: "Calls", *, yes: bool, ask_above: float | None = None) -> None:
+    """Show what the calls would take and go on only if none is needed, ``yes`` is set, or a person agrees.
+
+    Nobody is asked about calls that cost no more than ``ask_above``.
 
     Raises:
         SettingsError: the answer is no, or nobody is there to answer.
@@ -20,7 +22,8 @@ def agree_to_calls(calls: "Calls", *, yes: bool) -> None:
     if not calls.total.calls:
         return
     click.echo(estimate_line(calls), err=True)
-    if yes:
+    cost = calls.total.cost
+    if yes or (cost is not None and ask_above is not None and cost <= ask_above):
         return
     click.echo("Go on? [y/N] ", err=True, nl=False)
     answer = sys.stdin.readline()

@@ -14,6 +14,7 @@ EXIT_INTERRUPTED = 130
 KEPT = {
     "train": "Answers already paid for are in the cache, and the same command goes on from the last checkpoint.",
     "augment": "Answers already paid for are in the cache: the same command asks only for the others.",
+    "synthesize": "Answers already paid for are in the cache, and the same command goes on from there.",
     "demo": "Models that were finished are in their folders.",
 }
 """What an interrupted command leaves behind, by its name."""
@@ -27,6 +28,14 @@ class Failure(click.ClickException):
 
 class Commands(click.Group):
     """A group whose commands end in exit status 2 whatever fails, because 1 means that ``check`` blocked a text."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments begin with; one of two words, as ``augment stats``, comes first."""
+        name = " ".join(args[:2])
+        command = self.get_command(ctx, name) if len(args) > 1 else None
+        return (name, command, args[2:]) if command else super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command and turn what it raises into a line and an exit status."""

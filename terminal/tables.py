@@ -61,7 +61,8 @@ def calls_table(answers: "Mapping[str, RewriteSet | VoteSet]") -> str:
     names = list(dict.fromkeys(name for figures in columns for name in figures))
     rows = [(name, *(figures.get(name, "") for figures in columns)) for name in names]
     heads = [("", *answers)] if len(answers) > 1 else []
-    return aligned([*heads, *rows])
+    stopped = dict.fromkeys(kind.stopped for kind in answers.values() if kind.stopped)
+    return "\n".join([aligned([*heads, *rows]), *(f"Stopped: {why}." for why in stopped)])
 
 
 def _figures(answers: "RewriteSet | VoteSet") -> dict[str, str]:

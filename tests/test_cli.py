@@ -294,6 +294,51 @@ def test_augment_leaves_votes_that_a_classifier_chooses_to_train(recipe: Callabl
     assert trained.stderr.startswith("Calls of the endpoint: at most 2 (0 for rewrites, 2 for votes), tokens: about ")
 
 
+@pytest.mark.usefixtures("key")
+def test_augment_stats_shows_what_a_cache_holds(recipe: Callable[..., Path], tmp_path: Path):
+    with ChatServer(reworded) as server:
+        run("augment", recipe(server.base_url), "--yes")
+        result = run("augment", "stats", tmp_path / "cache.sqlite", "--examples", 1, "--json", tmp_path / "stats.json")
+        assert server.calls == 3
+    assert result.exit_code == 0, result.stderr
+    assert re.search(r"^prompt/paraphrase@\w{16}  test-model  3 +100% +3 ", result.stdout, re.MULTILINE)
+    assert re.search(r"please explain the door [abc] .* Would you tell me how", result.stdout)
+    (line,) = json.loads((tmp_path / "stats.json").read_text())["asked"]
+    assert (line["answers"], line["kept"], line["output_tokens"]) == (3, 3, 24)
+
+
+def test_augment_stats_of_a_missing_cache(tmp_path: Path):
+    result = run("augment", "stats", tmp_path / "none.sqlite")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"Error: cache {tmp_path / 'none.sqlite'}: no such file; name the one of augment.cache in the recipe\n"
+    )
+
+
+@pytest.mark.usefixtures("key")
+def test_cheap_calls_are_made_without_asking_where_the_recipe_says_so(recipe: Callable[..., Path]):
+    with ChatServer(reworded) as server:
+        path = recipe(server.base_url)
+        asked = run("augment", path, "--set", "augment.endpoint.ask_above=0.001", stdin="")
+        made = run("augment", path, "--set", "augment.endpoint.ask_above=1000", stdin="")
+        assert server.calls == 3
+    assert (asked.exit_code, made.exit_code) == (2, 0)
+
+
+@pytest.mark.usefixtures("key")
+def test_a_budget_ends_the_asking_and_says_so(recipe: Callable[..., Path]):
+    with ChatServer(reworded) as server:
+        path = recipe(server.base_url)
+        result = run("augment", path, "--yes", "--set", "augment.endpoint.budget.max_calls=2")
+        assert server.calls == 2
+    assert result.exit_code == 0, result.stderr
+    assert re.search(r"^missing +1$", result.stdout, re.MULTILINE)
+    assert result.stdout.splitlines()[-1] == (
+        "Stopped: augment.endpoint.budget.max_calls is 2, which model 'test-model' has used up in all runs on this "
+        "cache: the other texts were not asked about."
+    )
+
+
 def test_augment_without_a_pool(recipe: Callable[..., Path]):
     path = recipe(data={"labelled": "labelled.jsonl"}, method={"name": "supervised"})
     result = run("augment", path)

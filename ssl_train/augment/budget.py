@@ -32,15 +32,10 @@ class Budget:
         for name, limit, needed in passed:
             if limit is not None and needed > limit:
                 return (
-                    f"augment.endpoint.budget.{name} is {limit:g}, and model {model!r} took {self._used(spent)} in all "
-                    "runs on this cache: the other texts were not asked about"
+                    f"augment.endpoint.budget.{name} is {limit:g}, which model {model!r} has used up in all runs on "
+                    "this cache: the other texts were not asked about"
                 )
         return None
 
     def _cost(self, spent: Spent) -> float | None:
         return cost(spent.input_tokens, spent.output_tokens, self._settings)
-
-    def _used(self, spent: Spent) -> str:
-        price = self._cost(spent)
-        money = "" if price is None else f" for {price:.2f}"
-        return f"{spent.calls} calls and {spent.input_tokens + spent.output_tokens} tokens{money}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from ...classifier.errors import DataError
 from .cache_file import APPLICATION_ID, SCHEMA_VERSION, explain, prepare
@@ -210,7 +210,7 @@ class Cache:
             row = self._connection.execute(query, (model,)).fetchone()
         return Spent(*row) if row else Spent()
 
-    def rows(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+    def rows(self, query: str, values: tuple[object, ...] = ()) -> list[Any]:
         """Give what a query finds, for statistics.
 
         Raises:

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import openai
+from openai.types.chat import ChatCompletion
 
 from ...classifier.errors import EndpointError
 from ...classifier.inputs import without_surrogates
@@ -124,7 +125,8 @@ class Endpoint:
                 request[name] = value
         # The client's own timeout starts anew with every byte; this one is for the whole call.
         async with asyncio.timeout(settings.timeout_s):
-            return await self._client.chat.completions.create(**request)
+            # `chat.completions.create` is this and a check of every field, which takes a third of a call's time.
+            return await self._client.post("/chat/completions", cast_to=ChatCompletion, body=request)
 
     def _read(self, completion: Any) -> Reply | Trouble:
         """Read an answer that may be anything at all."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,9 @@ from ...classifier.tasks import Task
 from ..progress import Progress, silent
 from ..recipe import AugmentSettings
 from .asking import Tally, ask_all
-from .cache import Cache
+from .cache import Answer, Cache
 from .desk import OUTCOMES, Desk, Recorded
-from .second_look import look_again
+from .second_look import Comparison, Pair, look_again
 from .spending import Estimate, cost, tokens
 
 if TYPE_CHECKING:
@@ -109,6 +110,25 @@ def estimate(
     with Cache(path if path.exists() else ":memory:") as cache:
         for request in desk.requests(records, cache):
             calls += 1
-            incoming += sum(tokens(message["content"]) for message in request.messages())
+            incoming += _tokens_of(request.messages())
             outgoing += tokens(request.text)
-    return Estimate(calls, incoming, outgoing, cost(incoming, outgoing, settings.endpoint))
+        rewrites = Estimate(calls, incoming, outgoing, cost(incoming, outgoing, settings.endpoint))
+        return rewrites + _estimate_judgements(desk, records, settings, cache)
+
+
+def _estimate_judgements(desk: Desk, records: Sequence["Record"], settings: AugmentSettings, cache: Cache) -> Estimate:
+    """Reckon what judging the rewrites takes at most, those that are still to be asked for too."""
+    calls = incoming = 0
+    if settings.endpoint and settings.quality.label_kept:
+        judge = Comparison(settings.endpoint)
+        # A rewrite that is not there yet is as long as its text, roughly.
+        coming = (Pair(ask.text, ask.part, ask.key, Answer("kept", ask.text)) for ask in desk.requests(records, cache))
+        questions = [judge.requests(desk.pairs(records, cache), settings.quality, cache), map(judge.request, coming)]
+        for question in chain.from_iterable(questions):
+            calls += 1
+            incoming += _tokens_of(question.messages())
+    return Estimate(calls, incoming, calls, cost(incoming, calls, settings.endpoint), at_most=calls > 0)
+
+
+def _tokens_of(messages: list[dict[str, str]]) -> int:
+    return sum(tokens(message["content"]) for message in messages)

@@ -37,8 +37,10 @@ class VoteSet:
 
     ``votes`` holds the kept ones by record id. ``counts`` counts records by their outcome, which add up to all of them:
     ``kept``, ``refused``, ``unreadable`` (an answer that names no vote), ``failed`` (the endpoint never answered) or
-    ``missing`` (neither recorded nor to be asked); and by where the outcome is from: ``recorded``, ``from_cache``.
-    ``asked`` counts calls. Tokens and ``cost`` are those of this run; without prices the cost is None.
+    ``missing`` (neither recorded nor asked, for want of an endpoint or of budget); and by where the outcome is from:
+    ``recorded``, ``from_cache``.
+    ``asked`` counts calls. Tokens and ``cost`` are those of this run; without prices the cost is None. ``stopped`` says
+    which limit of the budget ended the asking, if one did.
     """
 
     votes: dict[str, int]
@@ -46,6 +48,7 @@ class VoteSet:
     input_tokens: int = 0
     output_tokens: int = 0
     cost: float | None = None
+    stopped: str | None = None
 
 
 def collect_votes(
@@ -75,13 +78,13 @@ def collect_votes(
     votes = {record.id: known[record.id] for record in records if record.id in known}
     for record in unknown:
         answer = found.by_id.get(record.id)
-        counts[answer.status if answer else "failed" if poll else "missing"] += 1
+        counts[answer.status if answer else _unanswered(poll, record, found.tally)] += 1
         if answer and answer.status == "kept":
             votes[record.id] = int(answer.text)
     tally = found.tally
     spent = cost(tally.input_tokens, tally.output_tokens, settings.endpoint)
     counted = dict(counts) | {"from_cache": found.from_cache, "asked": tally.asked}
-    return VoteSet(votes, counted, tally.input_tokens, tally.output_tokens, spent)
+    return VoteSet(votes, counted, tally.input_tokens, tally.output_tokens, spent, tally.budget)
 
 
 def estimate_votes(
@@ -112,6 +115,11 @@ def estimate_votes(
     asked = calls if most is None else min(calls, most)
     incoming = round(incoming * asked / calls) if calls else 0
     return Estimate(asked, incoming, asked, cost(incoming, asked, settings.endpoint), at_most=asked < calls)
+
+
+def _unanswered(poll: "_Poll | None", record: "Record", tally: Tally) -> str:
+    """Say why there is no vote: it was asked for in vain, or not asked for, for want of an endpoint or of budget."""
+    return "failed" if poll and poll.key(record) in tally.failed else "missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +195,13 @@ class _Poll:
                 seen.add(mark)
                 yield request
 
+    def key(self, record: "Record") -> Key:
+        """Give the place of a vote in the cache."""
+        return self._request(record.exchange).key
+
     def answer(self, record: "Record", cache: Cache) -> Answer | None:
         """Look up what was answered; None where there is no answer yet."""
-        return cache.get(self._request(record.exchange).key)
+        return cache.get(self.key(record))
 
     def _request(self, exchange: Exchange) -> _Request:
         prompt, response = exchange

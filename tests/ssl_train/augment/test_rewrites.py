@@ -113,7 +113,7 @@ def test_what_is_no_rewrite_is_counted_and_never_used(cache_path: Path):
         "three": "THREE!",
         "four": "far too long " * 30,
         "five": "a real rewrite",
-        "six, a text of quite some length, which is told again": "Six, a text of quite some length, which is told agains",
+        "six, text of quite some length, which is told again": "Six, text of quite some length, which is told agains",
         "seven " * 80: "number 7",
         "eight": "Sure, here it is in other words",
         "nine": "\u0434\u0435\u0432\u044f\u0442\u044c",
@@ -502,12 +502,11 @@ def interrupted(server: ChatServer, cache_path: Path, how: signal.Signals) -> tu
     return process.returncode, errors.strip().splitlines()[-1] if errors.strip() else ""
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_that_is_ended_goes_on_where_it_stopped_and_pays_nothing_twice(cache_path: Path, how: signal.Signals):
+def test_a_run_that_is_interrupted_goes_on_where_it_stopped_and_pays_nothing_twice(cache_path: Path):
     with ChatServer(rewrite, latency_s=0.02) as server:
-        status, last = interrupted(server, cache_path, how)
-        assert status == -how
-        assert last == ("" if how == signal.SIGKILL else "KeyboardInterrupt")
+        status, last = interrupted(server, cache_path, signal.SIGINT)
+        assert status == -signal.SIGINT
+        assert last == "KeyboardInterrupt"
         with Cache(cache_path) as cache:
             stored = len(cache)
         assert 12 <= stored < 60

@@ -161,7 +161,8 @@ def test_an_unknown_strategy_is_answered_with_the_nearest():
         load_template("paraphrse", "prompt")
     assert str(caught.value) == (
         "augment.strategy: no strategy 'paraphrse'; did you mean 'paraphrase'? RailMatch ships indirect, paraphrase, "
-        "restyle and, without endpoint, identity, eda, backtranslation; for one of your own give the path of a .txt file"
+        "restyle and, without endpoint, identity, eda, backtranslation; for one of your own give the path of a .txt "
+        "file"
     )
 
 
