@@ -33,6 +33,11 @@ class Outcome:
     seconds: float
 
 
+def starter_test(task: Task) -> Path:
+    """Name the file of the test examples that the models of a task are compared on."""
+    return QUICKSTART.parent / "starter" / f"{task}_test.jsonl"
+
+
 def compare(
     task: Task, models: Path, *, overrides: Sequence[str] = (), progress: Progress = silent
 ) -> tuple[Outcome, ...]:

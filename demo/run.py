@@ -10,7 +10,8 @@ from ..classifier.tasks import Task
 from ..rails.scaffold import write_config
 from ..ssl_train.progress import Progress, silent
 from .chat import answer_lines, ask_rails
-from .comparison import compare, comparison_table
+from .comparison import compare, comparison_table, starter_test
+from .kinds import blocked_by_kind, kinds_table
 
 
 def run_demo(
@@ -29,6 +30,7 @@ def run_demo(
     for task in get_args(Task):
         say(f"Is a {task} harmful? The same few labels, without and with the unlabelled texts:")
         say(comparison_table(compare(task, models, overrides=overrides, progress=progress)) + "\n")
+        say(kinds_table(blocked_by_kind(models / task, starter_test(task))) + "\n")
     write_config(config, models, force=True)
     say(f"Wrote {models} and {config}. The rails of {config}, run by NeMo Guardrails:")
     for answer in ask_rails(config):
