@@ -29,7 +29,7 @@ def most_after(recipe: SynthesisRecipe, step: str, texts: int, seeds: int, text_
         add(rounds * recipe.judges.calls, FRAME + policy + batch * text_tokens, batch * VERDICT)
 
     judge(texts)
-    if step == "queries" and recipe.paraphrases.on:
+    if step == "queries" and recipe.paraphrases.enabled:
         a_seed = math.ceil(texts / seeds / recipe.paraphrases.batch) if seeds else 0
         add(seeds * a_seed, FRAME + texts // max(1, seeds) * text_tokens, texts // max(1, seeds) * text_tokens)
         judge(texts)

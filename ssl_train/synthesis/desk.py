@@ -16,6 +16,9 @@ from .table import Row
 Agree = Callable[[Estimate], None]
 """Called once, before the first call, with what all calls take at most; raises to stop the run."""
 
+LOST_SHARE = 0.1
+"""With more calls than this share without answer, a step is not finished, and what follows would stand on sand."""
+
 REWORDING = "word policy and seeds otherwise"
 
 
@@ -61,6 +64,8 @@ class Desk:
             self.calls += tally.asked
             self.input_tokens += tally.input_tokens
             self.output_tokens += tally.output_tokens
+            if tally.budget:
+                raise EndpointError(f"{tally.budget}; raise it and run again: what was answered is stored")
         return self._lost(what, questions, endpoint)
 
     def found(self, questions: Sequence[Question]) -> Iterator[tuple[Question, dict[str, object]]]:
@@ -72,6 +77,12 @@ class Desk:
 
     def _lost(self, what: str, questions: Sequence[Question], endpoint: EndpointSettings) -> list[Row]:
         answers = [(question, self._cache.get(question.key)) for question in questions]
+        unanswered = sum(answer is None for _, answer in answers)
+        if unanswered > LOST_SHARE * len(questions):
+            raise EndpointError(
+                f"{unanswered} of {len(questions)} calls for {what} have no answer: see to the endpoint and run again, "
+                "what was answered is stored"
+            )
         lost = [(question, answer) for question, answer in answers if answer is None or answer.status != "kept"]
         if questions and len(lost) == len(questions):
             said = Counter(_fate(answer) for _, answer in lost)

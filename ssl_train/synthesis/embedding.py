@@ -10,6 +10,7 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTo
 
 from ...classifier.backbone import EMBEDDED, locate_encoder
 from ...classifier.device import choose_device
+from ...classifier.loading import quiet_transformers
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 """Gives unit rows of shape (texts, width), float32."""
@@ -41,9 +42,28 @@ def embed(texts: Sequence[str]) -> np.ndarray:
     return np.concatenate(rows)
 
 
+class Remembered:
+    """Embeds texts, each of them once: the rounds compare the same texts again and again."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, np.ndarray] = {}
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        """Give unit rows of shape (texts, 384), float32.
+
+        Raises:
+            ModelError: the embedded weights are missing or were changed.
+        """
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        self._known |= dict(zip(new, embed(new), strict=True))
+        return np.stack([self._known[text] for text in texts]) if texts else embed([])
+
+
 @cache
 def _encoder() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load the encoder once a process."""
     folder = locate_encoder(EMBEDDED)
-    network = AutoModel.from_pretrained(folder, add_pooling_layer=False)
-    return network.to(choose_device("auto")).eval(), AutoTokenizer.from_pretrained(folder)
+    with quiet_transformers():
+        network = AutoModel.from_pretrained(folder, add_pooling_layer=False)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    return network.to(choose_device("auto")).eval(), tokenizer

@@ -28,7 +28,7 @@ class QuerySettings(Section):
 class ParaphraseSettings(Section):
     """Paraphrases of the messages that query augmentation left, up to ``batch`` messages of one seed in a call."""
 
-    on: bool = True
+    enabled: bool = True
     batch: int = Field(default=10, ge=1, le=50)
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...classifier.tasks import LABELS
+from . import files
 from .sample import Sample
 
 
@@ -26,6 +28,17 @@ def review_rows(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
     doubtful = [record for record in records if record["flag"] or _divided(record)]
     return [_row(record) for record in sorted(doubtful, key=lambda record: (-_wrongness(record), _agreement(record)))]
+
+
+def write_review(folder: Path, path: Path) -> int:
+    """Write the records of the data set in ``folder`` that a person should look at first to ``path``, and count them.
+
+    Raises:
+        DataError: there is no data set.
+    """
+    rows = review_rows(files.read_rows(folder / files.DATA))
+    files.write_review(path, rows)
+    return len(rows)
 
 
 def _flag(sample: Sample, score: float, threshold: float) -> str:

@@ -5,12 +5,13 @@ the same files.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...classifier.errors import DataError, SettingsError
+from ...classifier.errors import DataError, RailMatchError, SettingsError
 from ..augment.cache import Cache
 from ..augment.policy import read_policy
 from ..augment.spending import cost, tokens
@@ -26,7 +27,7 @@ from .queries import ask_for_queries, read_queries
 from .questions import Question
 from .recipe import SynthesisRecipe
 from .responses import ask_for_responses, read_responses
-from .review import flagged, review_rows
+from .review import flagged
 from .sample import Sample
 from .seeds import load_seeds
 from .table import Check, Row, checked, counts
@@ -67,23 +68,39 @@ def synthesize(
         EndpointError: the endpoint cannot be used, or its model gives no answers of use.
         ModelError: the classifier or the embedded encoder cannot be used.
     """
+    with _own_words():
+        return _synthesize(recipe, folder, base, agree, progress)
+
+
+def _synthesize(
+    recipe: SynthesisRecipe, folder: Path, base: Path | None, agree: Agree, progress: Progress
+) -> Synthesis:
     policy = _policy(recipe, base)
     seeds = load_seeds(recipe.seeds, base)
     gone = set(files.withdrawn_seeds(folder))
     left = [seed for seed in seeds if seed.id not in gone]
     if not left:
         raise DataError(f"{recipe.seeds.file}: all {len(seeds)} seeds are withdrawn; add seeds, or give another folder")
-    from .embedding import embed  # it loads PyTorch, and a fault of the recipe should be told sooner
+    from .embedding import Remembered  # it loads PyTorch, and a fault of the recipe should be told sooner
 
     with Cache(Path(recipe.cache).expanduser()) as cache:
         desk = Desk(cache, agree, progress)
-        line = _Line(recipe, policy, left, desk, embed)
+        line = _Line(recipe, policy, left, desk, Remembered())
         samples = line.run()
     samples = _scored(samples, recipe, base)
     spent = cost(desk.input_tokens, desk.output_tokens, recipe.endpoint)
     rounds = {name: counts(rows) for name, rows in line.rounds.items()}
     _write(folder, samples, line.rounds, rounds, len(left))
     return Synthesis(samples, rounds, desk.calls, desk.input_tokens, desk.output_tokens, spent)
+
+
+@contextmanager
+def _own_words() -> Iterator[None]:
+    """Name settings as this recipe calls them: what asks and caches speaks of a training recipe's ``augment``."""
+    try:
+        yield
+    except RailMatchError as error:
+        raise type(error)(str(error).replace("augment.", "")) from error
 
 
 class _Line:
@@ -109,7 +126,7 @@ class _Line:
         asked = ask_for_queries(self._seeds, per_seed, policy, endpoint)
         most = 2 * per_seed * len(self._seeds)
         samples = self._round("queries", asked, lambda each, found: read_queries(each, found, per_seed), most, ())
-        if recipe.paraphrases.on:
+        if recipe.paraphrases.enabled:
             asked = ask_for_paraphrases(samples, recipe.paraphrases.batch, endpoint)
             samples += self._round("paraphrases", asked, read_paraphrases, len(samples), samples)
         if recipe.task == "response":
@@ -195,14 +212,3 @@ def _write(
         files.write_rows(folder / files.ROUNDS / f"{number}_{name}.jsonl", (row.as_dict() for row in rows))
     files.write_summary(folder, {"seeds": seeds, "records": len(samples), "rounds": dict(counted)})
     files.write_rows(folder / files.DATA, (sample.as_dict() for sample in samples))
-
-
-def write_review(folder: Path, path: Path) -> int:
-    """Write the records of the data set in ``folder`` that a person should look at first, and count them.
-
-    Raises:
-        DataError: there is no data set.
-    """
-    rows = review_rows(files.read_rows(folder / files.DATA))
-    files.write_review(path, rows)
-    return len(rows)
