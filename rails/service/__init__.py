@@ -1,0 +1,1 @@
+"""The HTTP service: one file a protocol, before which one gate stands; ``server.serve`` runs it."""

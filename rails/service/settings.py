@@ -1,0 +1,118 @@
+"""ServiceSettings: everything that can be set of the HTTP service, checked before a model is loaded."""
+
+import difflib
+import os
+from collections.abc import Sequence
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ...classifier.errors import SettingsError
+from ...classifier.model import Device
+
+MEBIBYTE = 1 << 20
+
+
+class ServiceSettings(BaseModel):
+    """What ``railmatch serve`` can be told.
+
+    Attributes:
+        models: folder with ``prompt/`` and ``response/``, or with one model itself.
+        host: address to listen on.
+        port: port to listen on; 0 takes a free one.
+        device: ``auto`` takes the GPU when there is one.
+        api_key_env: environment variable with the key that clients must send, or several separated by commas.
+        rate_limit: requests a second of each key, or of each address where no key is asked for.
+        burst: how many requests may come at once before ``rate_limit`` counts; twice the limit when left out.
+        max_body: most bytes of a request.
+        max_texts: most texts of a request.
+        body_seconds: how long a request may take to arrive.
+        deadline: seconds after which a text counts as not judged.
+        drain: seconds between SIGTERM, when ``/readyz`` turns 503, and the end of listening.
+        prompt_threshold: replaces the threshold stored with the model, in (0, 1].
+        response_threshold: the same for responses.
+        audit_file: gets a line of JSON for every check.
+        audit_text: whether those lines hold the texts themselves, not their hashes.
+        tls_certificate: PEM file with the certificate chain; with it the service speaks https.
+        tls_key: PEM file with the certificate's key.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    models: str = "models"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    device: Device = "auto"
+    api_key_env: str | None = None
+    rate_limit: float | None = Field(default=None, gt=0)
+    burst: int | None = Field(default=None, ge=1)
+    max_body: int = Field(default=MEBIBYTE, ge=1)
+    max_texts: int = Field(default=256, ge=1)
+    body_seconds: float = Field(default=10.0, gt=0)
+    deadline: float = Field(default=10.0, gt=0)
+    drain: float = Field(default=5.0, ge=0)
+    prompt_threshold: float | None = Field(default=None, gt=0, le=1)
+    response_threshold: float | None = Field(default=None, gt=0, le=1)
+    audit_file: str | None = None
+    audit_text: bool = False
+    tls_certificate: str | None = None
+    tls_key: str | None = None
+
+    @model_validator(mode="after")
+    def _certificate_and_key_come_together(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key are given both or not at all")
+        return self
+
+    @classmethod
+    def from_options(cls, options: dict[str, Any], overrides: Sequence[str] = ()) -> Self:
+        """Make settings from a command's options and ``KEY=VALUE`` pairs, whose values are read as YAML.
+
+        Raises:
+            SettingsError: a key or a value is not allowed.
+        """
+        values = {key: value for key, value in options.items() if value is not None}
+        try:
+            return cls.model_validate(values | dict(map(_parsed, overrides)))
+        except ValidationError as error:
+            raise SettingsError(_explain(error)) from error
+
+    def keys(self) -> tuple[str, ...]:
+        """Read the keys that clients may send; none where no key is asked for.
+
+        Raises:
+            SettingsError: the environment variable is not there, or holds no key.
+        """
+        if self.api_key_env is None:
+            return ()
+        keys = tuple(key for part in os.environ.get(self.api_key_env, "").split(",") if (key := part.strip()))
+        if not keys:
+            raise SettingsError(
+                f"api_key_env is {self.api_key_env!r}, but that environment variable is not set or empty; "
+                "put the key there that clients shall send"
+            )
+        return keys
+
+
+def _parsed(override: str) -> tuple[str, Any]:
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        raise SettingsError(f"--set {override}: write KEY=VALUE, such as --set max_body=4000000")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"--set {override}: the value is no YAML") from error
+
+
+def _explain(error: ValidationError) -> str:
+    """Say of the first fault which setting it is in, what was given, and what is allowed."""
+    fault = error.errors()[0]
+    key = ".".join(str(part) for part in fault["loc"])
+    if not key:
+        return str(fault["ctx"]["error"])
+    if fault["type"] != "extra_forbidden":
+        return f"{key} is {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+    known = list(ServiceSettings.model_fields)
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"{key}: unknown setting; " + (f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}")

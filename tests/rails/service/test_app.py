@@ -1,0 +1,44 @@
+"""Health, readiness and metrics."""
+
+from collections.abc import Callable
+
+import pytest
+from railmatch.classifier.errors import SettingsError
+from railmatch.rails.guard import Guard
+from railmatch.rails.service.app import build_app
+from railmatch.rails.service.settings import ServiceSettings
+from railmatch.rails.service.state import Service
+
+from .conftest import HTTP, Running
+
+
+def test_ready_only_when_the_models_are_there_and_no_longer_when_ending(
+    start: Callable[..., Running], guard: Guard
+) -> None:
+    server = start()
+    found = []
+    for change in ({}, {"guard": guard}, {"draining": True}):
+        for name, value in change.items():
+            setattr(server.service, name, value)
+        answer = HTTP.get(f"{server.url}/readyz")
+        found.append((answer.status_code, answer.json()["status"]))
+    assert found == [(503, "loading"), (200, "ready"), (503, "draining")]
+    assert HTTP.get(f"{server.url}/healthz").json() == {"status": "ok"}
+
+
+def test_the_metrics_are_those_of_the_engines(running: Running, guard: Guard) -> None:
+    HTTP.post(f"{running.url}/classify", json={"input": "city"})
+    answer = HTTP.get(f"{running.url}/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert f'railmatch_engine_queue{{model="{guard.checks["prompt"].model}",task="prompt"}} 0.0' in answer.text
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/v1/models"])
+def test_there_is_nothing_else(running: Running, path: str) -> None:
+    assert HTTP.get(f"{running.url}{path}").status_code == 404
+
+
+def test_a_missing_key_is_found_before_anything_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GUARD_KEY", raising=False)
+    with pytest.raises(SettingsError, match="api_key_env is 'GUARD_KEY'"):
+        build_app(Service(ServiceSettings(api_key_env="GUARD_KEY")))
