@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-START = 8
+START = 16
 """Calls at once with which a run begins."""
 
 

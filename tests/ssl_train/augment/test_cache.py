@@ -6,6 +6,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,30 @@ def test_a_cache_of_version_1_is_taken_over(path: Path):
         cache.put(other, Answer("unreadable", ""))
     with Cache(path) as cache:
         assert (cache.get(KEY), cache.get(other), len(cache)) == (ANSWER, Answer("unreadable", ""), 2)
+
+
+def test_a_cache_of_version_2_is_taken_over_with_what_it_took(path: Path):
+    with Cache(path) as cache:
+        for table in ("texts", "claims", "spent"):
+            cache._connection.execute(f"DROP TABLE {table}")
+        cache._connection.execute("ALTER TABLE answers DROP COLUMN similarity")
+        cache._connection.execute("PRAGMA user_version = 2")
+        row = "INSERT INTO answers VALUES (?, ?, ?, ?, 'kept', 'Hi there', 12, 3, '2026-01-01')"
+        cache._connection.execute(row, KEY)
+    with Cache(path) as cache:
+        assert cache.get(KEY) == ANSWER
+        assert cache.spent("some-model") == (1, 12, 3, 0.0)
+        assert cache.remember(["Hello"]) == 1
+        assert cache.claim(KEY, "me") == "answered"
+
+
+def test_a_similarity_stays_with_its_answer_and_goes_with_it(path: Path):
+    with Cache(path) as cache:
+        cache.put(KEY, replace(ANSWER, similarity=0.5))
+        cache.put(KEY, replace(ANSWER, status="off_topic"))
+        assert cache.get(KEY) == replace(ANSWER, status="off_topic", similarity=0.5)
+        cache.put(KEY, Answer("kept", "Good day"))
+        assert cache.get(KEY) == Answer("kept", "Good day")
 
 
 def test_a_damaged_cache_is_named(path: Path):

@@ -53,6 +53,11 @@ def ended_process() -> int:
     return process.pid
 
 
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TEST_KEY", "any")  # `collect` sets it, in this process too
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "cache.sqlite"

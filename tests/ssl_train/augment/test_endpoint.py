@@ -1,7 +1,9 @@
 """The endpoint client against a real server that misbehaves: what is tried again, what stops the run, what is said."""
 
 import asyncio
+import contextlib
 import socket
+import threading
 from typing import Any
 
 import openai
@@ -219,6 +221,39 @@ def test_an_endpoint_of_ones_own_may_need_no_key(monkeypatch: pytest.MonkeyPatch
     with ChatServer() as server:
         assert ask(server.base_url).text == "Fine, thank you."
         assert server.keys == ["none"]
+
+
+def test_an_answer_that_trickles_in_is_given_up_at_the_deadline():
+    def trickle(listener: socket.socket, over: threading.Event) -> None:
+        with listener.accept()[0] as client, contextlib.suppress(OSError):
+            client.recv(65536)
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n\r\n")
+            while not over.wait(0.02):
+                client.sendall(b" ")
+
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=trickle, args=(listener, over))
+        thread.start()
+        try:
+            with pytest.raises(CallFailed, match=r"no answer within 0\.3 s"):
+                ask(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", timeout_s=0.3, max_retries=0)
+        finally:
+            over.set()
+            thread.join()
+
+
+@pytest.mark.parametrize("kind", ["busy", "hang"])
+def test_an_endpoint_that_cannot_keep_up_gets_half_as_many_calls(kind):
+    async def run(base_url: str) -> tuple[float, float]:
+        async with Endpoint(settings_for(base_url, timeout_s=0.3, max_concurrency=64)) as endpoint:
+            before = endpoint._pace.limit
+            await endpoint.ask(MESSAGES)
+            return before, endpoint._pace.limit
+
+    with ChatServer(faults=first(1, Fault(kind))) as server:
+        before, afterwards = asyncio.run(run(server.base_url))
+    assert (before, afterwards) == (16.0, 8.125)  # halved, and grown by an eighth with the answer
 
 
 @pytest.mark.parametrize("address", ["localhost:8000/v1", "ftp://localhost/v1", "http://", "", "http://localhost:0/v1"])

@@ -1,7 +1,18 @@
 """The judgement of answers, and what is taken off around them."""
 
 import pytest
-from railmatch.ssl_train.augment.quality import cannot_fit, is_too_long, is_unchanged, judge, unwrapped
+from railmatch.ssl_train.augment.quality import (
+    cannot_fit,
+    is_near_copy,
+    is_other_script,
+    is_too_long,
+    is_too_short,
+    is_unchanged,
+    judge,
+    leaks,
+    main_script,
+    unwrapped,
+)
 from railmatch.ssl_train.augment.template import Markers
 
 TEXT = "How do I get rid of moss on my roof?"
@@ -107,3 +118,77 @@ def test_the_wrapping_is_taken_off(answer: str):
 )
 def test_what_belongs_to_the_text_stays(text: str, answer: str):
     assert unwrapped(text, answer) == answer
+
+
+def test_the_gist_of_a_long_text_is_too_short():
+    # 4 x 10 characters and 200 more are allowed, the other way round than for an answer that is too long.
+    assert not is_too_short("a" * 240, "b" * 10)
+    assert is_too_short("a" * 241, "b" * 10)
+    assert judge("many words " * 40, "few words")[0] == "too_short"
+
+
+def test_a_near_copy_shares_its_letter_triples():
+    # "abcdefgh" has 9 triples with its edges, "abcdefgx" shares the first 7: 2 x 7 / 18 = 0.78.
+    assert is_near_copy("abcdefgh", "abcdefgx", ceiling=0.77)
+    assert not is_near_copy("abcdefgh", "abcdefgx", ceiling=0.78)
+    assert not is_near_copy("abc", "xyz", ceiling=0.0)
+    assert judge(f"{TEXT} " * 4, f"{TEXT} " * 3 + "How do I get rid of moss on my roofs?")[0] == "near_copy"
+
+
+@pytest.mark.parametrize(
+    ("text", "script"),
+    [
+        ("What takes moss off a roof?", "LATIN"),
+        ("\uff28\uff45\uff4c\uff4c\uff4f", "LATIN"),
+        ("\u0427\u0442\u043e \u044d\u0442\u043e?", "CYRILLIC"),
+        ("\u3053\u308c\u306f\u4f55\u3067\u3059\u304b", "CJK"),
+        ("\u5c4b\u6839 is roof", None),
+        ("123 !?", None),
+        ("", None),
+    ],
+)
+def test_the_script_of_a_text(text: str, script: str | None):
+    assert main_script(text) == script
+
+
+def test_other_letters_are_another_language():
+    assert is_other_script(TEXT, "\u0427\u0442\u043e \u044d\u0442\u043e?")
+    assert not is_other_script(TEXT, "Wie werde ich Moos los?")  # one script: not seen
+    assert not is_other_script("123", "\u0427\u0442\u043e")
+    assert judge(TEXT, "\u0427\u0442\u043e \u044d\u0442\u043e?")[0] == "wrong_language"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Sure, here is what you asked for. What takes moss off a roof?",
+        "Certainly! I'll reword it. What takes moss off a roof?",
+        "Here is a rephrased take on it\nWhat takes moss off a roof?",
+        "What takes moss off a roof? <<<END 0123",
+        "What takes moss off a roof? END 0123456789ab",
+        "What takes moss off a roof? Output only the paraphrase.",
+        "--- user ---\nWhat takes moss off a roof?",
+        "What takes moss off a roof?<|im_end|>",
+    ],
+)
+def test_what_does_not_belong_to_a_rewrite_is_a_leak(answer: str):
+    assert leaks(TEXT, answer)
+    assert judge(TEXT, answer)[0] == "leaked"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("Sure, here is a list of roofs.", "Of course, here are roofs in a list."),
+        ("Is <<<END a marker?", "Does <<<END mark something?"),
+        ("Translate, output only the German", "Put it into German and output only the words"),
+        ("Here is my question: why?", "Here is the thing I wonder: what for?"),
+    ],
+)
+def test_what_a_text_says_itself_is_no_leak(text: str, answer: str):
+    assert not leaks(text, answer)
+
+
+def test_thoughts_without_an_opening_tag_are_taken_off():
+    assert unwrapped(TEXT, f"The user wants\nother words.\n</think>\n\n{REWRITE}") == REWRITE
+    assert unwrapped("What is </think>?", "What does </think> mean?") == "What does </think> mean?"

@@ -1,6 +1,7 @@
 """Rewrites from end to end: recorded, cached and asked for; counted; stopped, killed and taken up again."""
 
 import asyncio
+import io
 import re
 import signal
 import subprocess
@@ -19,7 +20,8 @@ from railmatch.classifier.inputs import Exchange
 from railmatch.ssl_train.augment import Cache, Estimate, collect_rewrites, estimate
 from railmatch.ssl_train.augment.cache import Answer, Key, text_hash
 from railmatch.ssl_train.data import Record
-from railmatch.ssl_train.recipe import AugmentSettings, EndpointSettings
+from railmatch.ssl_train.progress import terminal_progress
+from railmatch.ssl_train.recipe import AugmentSettings, BudgetSettings, EndpointSettings
 
 NONE = {
     name: 0
@@ -469,6 +471,56 @@ def test_a_cache_that_cannot_be_used_stops_before_anything_is_paid(tmp_path: Pat
         assert server.calls == 0
 
 
+def test_an_endpoint_that_goes_down_at_the_very_end_loses_the_last_texts_only(cache_path: Path):
+    with ChatServer(rewrite, faults=after(18, Fault("broken"))) as server:
+        settings = settings_for(cache_path, server, max_retries=0)
+        found = collect_rewrites(many(20), "prompt", settings)
+        assert found.counts == counts(kept=18, failed=2, asked=20)
+        server.faults = lambda number, body: None
+        assert collect_rewrites(many(20), "prompt", settings).counts == counts(kept=20, from_cache=18, asked=2)
+
+
+def test_several_rewrites_a_text_are_asked_for_apart(cache_path: Path):
+    answers = iter(["one way", "another way", "one way"])
+    with ChatServer(lambda messages: next(answers)) as server:
+        settings = settings_for(cache_path, server, max_concurrency=1).model_copy(update={"variants": 3})
+        found = collect_rewrites(many(1), "prompt", settings)
+        again = collect_rewrites(many(1), "prompt", settings)
+        assert server.calls == 3
+    assert found.rewrites == again.rewrites == {"id0": [Exchange("one way"), Exchange("another way")]}
+    assert found.counts == counts(kept=2, repeated=1, asked=3)
+
+
+def test_a_recorded_rewrite_stands_for_the_first_of_several(cache_path: Path):
+    with ChatServer(rewrite) as server:
+        settings = settings_for(cache_path, server).model_copy(update={"variants": 2})
+        found = collect_rewrites(prompts("a"), "prompt", settings, recorded={"id0": [Exchange("recorded")]})
+        assert server.calls == 1
+    assert found.rewrites == {"id0": [Exchange("recorded"), Exchange("a, in other words, message")]}
+
+
+def test_a_budget_leaves_the_rest_missing_for_every_later_run(cache_path: Path):
+    with ChatServer(rewrite) as server:
+        settings = settings_for(cache_path, server, budget=BudgetSettings(max_calls=5))
+        found = collect_rewrites(many(8), "prompt", settings)
+        again = collect_rewrites(many(8), "prompt", settings)
+        assert server.calls == 5
+    assert found.counts == counts(kept=5, missing=3, asked=5)
+    assert again.counts == counts(kept=5, missing=3, from_cache=5)
+    assert found.stopped is not None
+    assert found.stopped == again.stopped
+
+
+def test_what_was_spent_is_told_while_it_goes_on(cache_path: Path):
+    lines = io.StringIO()
+    with ChatServer(lambda messages: "two words") as server:
+        settings = settings_for(cache_path, server, price_input=0.0, price_output=1e6, max_concurrency=1)
+        collect_rewrites(many(2), "prompt", settings, progress=terminal_progress(lines, every_s=0.0))
+    sent = [sum(len(m["content"].split()) for m in request["messages"]) for request in server.requests]
+    told = re.findall(r"([\d,]+) tokens, cost ([\d.]+)$", lines.getvalue(), re.MULTILINE)
+    assert told == [(str(sent[0] + 2), "2.00"), (str(sum(sent) + 4), "4.00")]
+
+
 def test_it_works_inside_a_running_event_loop(cache_path: Path):
     async def notebook() -> dict[str, int]:
         with ChatServer(rewrite) as server:
@@ -483,7 +535,8 @@ from pathlib import Path
 from railmatch.classifier.inputs import Exchange
 from railmatch.ssl_train.augment import collect_rewrites
 from railmatch.ssl_train.data import Record
-from railmatch.ssl_train.recipe import AugmentSettings, EndpointSettings
+from railmatch.ssl_train.progress import terminal_progress
+from railmatch.ssl_train.recipe import AugmentSettings, BudgetSettings, EndpointSettings
 endpoint = EndpointSettings(base_url=sys.argv[1], model="test-model", api_key_env="TEST_KEY", max_concurrency=4)
 records = [Record(f"id{number}", Exchange(f"Request number {number}")) for number in range(60)]
 settings = AugmentSettings(strategy=["paraphrase"], endpoint=endpoint, cache=sys.argv[2])
