@@ -125,7 +125,7 @@ class _Crew:
     async def work(self) -> None:
         """Ask one request after the other until there are none, the budget is used up, or the run has been stopped."""
         while request := await self._turns.next():
-            if limit := self._budget.reached(self._in_flight):
+            if limit := self._budget.reached(self._in_flight, request.messages()):
                 self.tally.budget = limit
                 self._turns.give_up(request)
                 return

@@ -7,6 +7,9 @@ from railmatch.ssl_train.augment.budget import Budget
 from railmatch.ssl_train.augment.cache import Answer, Cache, Key, Spent
 from railmatch.ssl_train.recipe import BudgetSettings, EndpointSettings
 
+MESSAGES = [{"role": "system", "content": "x" * 60}, {"role": "user", "content": "x" * 20}]
+"""20 tokens of 4 bytes."""
+
 
 @pytest.fixture
 def cache() -> Iterator[Cache]:
@@ -20,7 +23,8 @@ def cache() -> Iterator[Cache]:
 
 def reached(cache: Cache, in_flight: int, **limits: float) -> str | None:
     prices = {"price_input": 1e6, "price_output": 2e6}
-    return Budget(EndpointSettings(model="m", budget=BudgetSettings(**limits), **prices), cache).reached(in_flight)
+    settings = EndpointSettings(model="m", budget=BudgetSettings(**limits), **prices)
+    return Budget(settings, cache).reached(in_flight, MESSAGES)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +42,22 @@ def reached(cache: Cache, in_flight: int, **limits: float) -> str | None:
 )
 def test_a_call_is_begun_where_it_stays_within_the_limits(cache: Cache, limits, in_flight: int, allowed: bool):
     assert (reached(cache, in_flight, **limits) is None) is allowed
+
+
+@pytest.mark.parametrize(
+    ("limits", "in_flight", "allowed"),
+    [
+        ({"max_calls": 1}, 0, True),
+        ({"max_tokens": 80}, 1, True),  # each is reckoned to take 20 tokens in and 20 out
+        ({"max_tokens": 80}, 2, False),
+        ({"max_cost": 60.0}, 0, True),  # 20 x 1 + 20 x 2
+        ({"max_cost": 60.0}, 1, False),
+    ],
+    ids=str,
+)
+def test_the_first_calls_are_reckoned_by_what_is_sent(limits, in_flight: int, allowed: bool):
+    with Cache(":memory:") as cache:
+        assert (reached(cache, in_flight, **limits) is None) is allowed
 
 
 def test_the_limit_is_named(cache: Cache):
