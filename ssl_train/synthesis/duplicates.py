@@ -35,20 +35,21 @@ def near_copies(candidates: Sequence[Sample], known: Sequence[Sample], threshold
 
     The similarity is estimated by MinHash (Broder 1997) with 128 permutations.
     """
-    index = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS)
-    sketches: dict[str, MinHash] = {}
+    # The index misses some of the pairs that are just as like as it is asked for; so it is asked for less.
+    index = MinHashLSH(threshold=0.8 * threshold, num_perm=PERMUTATIONS)
+    sketches: dict[int, MinHash] = {}
+    everything = [*known, *candidates]
     reasons = []
-    for number, sample in enumerate([*known, *candidates]):
+    for place, sample in enumerate(everything):
         sketch = sketch_of(sample.text)
-        alike = {name: sketch.jaccard(sketches[name]) for name in index.query(sketch)} if number >= len(known) else {}
-        nearest = max(alike, key=lambda name: (alike[name], name), default=None)
-        copy = nearest is not None and alike[nearest] >= threshold
-        if number >= len(known):
-            reasons.append(f"near copy of {nearest} ({alike[nearest]:.2f})" if copy and nearest else "")
-        if not copy and sample.id not in sketches:
-            sketches[sample.id] = sketch
-            index.insert(sample.id, sketch)
-    return reasons
+        likeness = {other: sketch.jaccard(sketches[other]) for other in index.query(sketch)}
+        nearest = min(likeness, key=lambda other: (-likeness[other], other), default=place)
+        copy = likeness.get(nearest, 0.0) >= threshold
+        if not copy:
+            sketches[place] = sketch
+            index.insert(place, sketch)
+        reasons.append(f"near copy of {everything[nearest].id} ({likeness[nearest]:.2f})" if copy else "")
+    return reasons[len(known) :]
 
 
 def sketch_of(text: str) -> MinHash:

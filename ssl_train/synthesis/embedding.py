@@ -15,7 +15,7 @@ from ...classifier.loading import quiet_transformers
 Embed = Callable[[Sequence[str]], np.ndarray]
 """Gives unit rows of shape (texts, width), float32."""
 
-BATCH = 64
+BATCH = 32
 LONGEST = 256
 """Tokens; all-MiniLM-L6-v2 was trained on no more, and the beginning tells what a text is about."""
 
@@ -29,17 +29,19 @@ def embed(texts: Sequence[str]) -> np.ndarray:
         ModelError: the embedded weights are missing or were changed.
     """
     network, tokenizer = _encoder()
-    rows = [np.zeros((0, int(network.config.hidden_size)), dtype=np.float32)]
+    vectors = np.zeros((len(texts), int(network.config.hidden_size)), dtype=np.float32)
+    order = sorted(range(len(texts)), key=lambda row: len(texts[row]))  # texts of like length need little padding
     for start in range(0, len(texts), BATCH):
+        rows = order[start : start + BATCH]
         inputs = tokenizer(
-            list(texts[start : start + BATCH]), padding=True, truncation=True, max_length=LONGEST, return_tensors="pt"
+            [texts[row] for row in rows], padding=True, truncation=True, max_length=LONGEST, return_tensors="pt"
         ).to(network.device)
         with torch.inference_mode():
             states = network(**inputs).last_hidden_state
         mask = inputs["attention_mask"].unsqueeze(-1)
         mean = (states * mask).sum(dim=1) / mask.sum(dim=1)
-        rows.append(F.normalize(mean, dim=-1).cpu().numpy())
-    return np.concatenate(rows)
+        vectors[rows] = F.normalize(mean, dim=-1).cpu().numpy()
+    return vectors
 
 
 class Remembered:

@@ -48,6 +48,8 @@ def test_the_table_the_review_and_a_withdrawn_seed(response_run: Run, tmp_path: 
         f"Saved 46 records to {folder / 'data.jsonl'}\n"
         f"Wrote 2 records to look at first to {tmp_path / 'review.csv'}\n"
     )
+    # nobody had to agree, for all answers were there; and they give the same data set
+    assert (folder / "data.jsonl").read_bytes() == (response_run.folder / "data.jsonl").read_bytes()
     assert (tmp_path / "review.csv").read_text(encoding="utf-8").count("2 of 3 judge calls agree") == 2
     status, out, err = run(recipe, "--out", folder, "--withdraw", SEED)
     assert (status, err) == (0, "")
@@ -58,5 +60,4 @@ def test_the_table_the_review_and_a_withdrawn_seed(response_run: Run, tmp_path: 
 def test_a_misspelt_key_is_one_line(override: str, tmp_path: Path):
     status, _, err = run(written(tmp_path, "http://127.0.0.1:9/v1", tmp_path / "c"), "--set", override)
     assert status == 2
-    assert "did you mean 'agree'" in err or "agree" in err
     assert err.startswith(f"Error: --set {override}: judges.agre: ")

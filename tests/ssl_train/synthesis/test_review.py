@@ -43,6 +43,6 @@ def test_the_surest_contradiction_comes_first_then_divided_judges():
 def test_the_file_has_an_empty_column_for_the_decision(tmp_path: Path):
     write_rows(tmp_path / "data.jsonl", [each.as_dict() for each in flagged(SAMPLES, SCORES, 0.5)])
     assert write_review(tmp_path, tmp_path / "review.csv") == 4
-    rows = list(csv.DictReader((tmp_path / "review.csv").open(encoding="utf-8")))
+    rows = list(csv.DictReader((tmp_path / "review.csv").read_text(encoding="utf-8").splitlines()))
     assert rows[2]["prompt"] == "'=missed"
     assert [(row["decision"], row["judges"], row["label"]) for row in rows[:1]] == [("", "3 of 3", "unharmful")]

@@ -1,7 +1,9 @@
 """The whole pipeline on 60 seeds and recorded answers: every count, every lineage, stopping, and bad input."""
 
 import json
+import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,19 +119,6 @@ def test_what_was_rejected_is_kept_with_its_reason(prompt_run: Run):
     assert privacy["judges"] == theft["judges"] == {"agreeing": 2, "asked": 3}  # the most doubtful ones go
 
 
-def test_a_second_run_asks_nothing_and_writes_the_same(response_run: Run, tmp_path: Path):
-    with ChatServer(faults=always(Fault("broken"))) as server:
-        asked: list[object] = []
-        recipe = recorded_recipe(
-            server.base_url, response_run.folder.parent / "cache.sqlite", **response_settings(tmp_path)
-        )
-        found = synthesize(recipe, tmp_path / "out", agree=asked.append)
-        assert server.calls == 0
-    assert asked == []
-    assert found.samples == response_run.found.samples
-    assert (tmp_path / "out" / "data.jsonl").read_bytes() == (response_run.folder / "data.jsonl").read_bytes()
-
-
 def test_responses_of_all_kinds_and_their_labels(response_run: Run):
     # 12 harmful prompts with three responses each, two of them harmful, and 12 unharmful ones with one
     counted = response_run.found.rounds["responses"]
@@ -154,7 +143,9 @@ def test_seeds_that_were_withdrawn_are_left_out(tmp_path: Path):
     )
 
 
-def test_a_run_that_broke_off_goes_on_where_it_was(response_run: Run, tmp_path: Path):
+def test_a_run_that_broke_off_goes_on_and_a_classifier_is_asked_last(
+    response_run: Run, trigger_models: Path, tmp_path: Path
+):
     """The endpoint fails from the 31st of 51 calls, in the middle of the 24 for responses."""
     settings = response_settings(tmp_path)
     with pytest.raises(EndpointError) as error:
@@ -163,9 +154,13 @@ def test_a_run_that_broke_off_goes_on_where_it_was(response_run: Run, tmp_path: 
         "12 of 24 calls for responses have no answer: see to the endpoint and run again, what was answered is stored"
     )
     assert not (tmp_path / "out" / "data.jsonl").exists()
-    again = run_recorded(tmp_path, **settings)
+    again = run_recorded(tmp_path, **settings, classifier=str(trigger_models / "response"))
     assert again.found.calls == len(again.requests) == 51 - 30
-    assert again.found.samples == response_run.found.samples
+    assert [replace(sample, score=None, flag="") for sample in again.found.samples] == response_run.found.samples
+    for sample in again.found.samples:  # the classifier finds harmful what has a word that begins with "steal"
+        found = int(bool(re.search(r"\bsteal", " ".join(filter(None, sample.exchange)), re.IGNORECASE)))
+        assert round(sample.score or 0.0) == found
+        assert bool(sample.flag) is (found != sample.label)
 
 
 @pytest.mark.parametrize(
