@@ -10,6 +10,11 @@ Reasons = dict[int, str]
 """Why records go, by their position."""
 
 
+def listed(reasons: Reasons, count: int) -> list[str]:
+    """Give the reason against each of ``count`` records, empty where there is none."""
+    return [reasons.get(row, "") for row in range(count)]
+
+
 def too_alike(samples: Sequence[Sample], vectors: np.ndarray, floor: float) -> Reasons:
     """Let records go until every category and class has a diversity of at least ``floor``.
 

@@ -4,24 +4,26 @@ Answers are kept in the cache as they come, so a run that was stopped goes on wh
 the same files.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ...classifier.errors import DataError, RailMatchError, SettingsError
 from ..augment.cache import Cache
 from ..augment.policy import read_policy
 from ..augment.spending import cost, tokens
+from ..data import find_path
 from ..progress import Progress, silent
 from . import files
 from .bounds import most_after
 from .curation import curate
 from .desk import Agree, Desk, agreed
 from .embedding import Embed
-from .evenness import Reasons, one_sided, too_alike, too_many
+from .evenness import Reasons, listed, one_sided, too_alike, too_many
 from .paraphrases import ask_for_paraphrases, read_paraphrases
 from .queries import ask_for_queries, read_queries
 from .questions import Question
@@ -32,7 +34,8 @@ from .sample import Sample
 from .seeds import load_seeds
 from .table import Check, Row, checked, counts
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from ...classifier.model import SafetyClassifier
 
 Read = Callable[[Question, Mapping[str, object]], list[Sample]]
 
@@ -81,13 +84,16 @@ def _synthesize(
     left = [seed for seed in seeds if seed.id not in gone]
     if not left:
         raise DataError(f"{recipe.seeds.file}: all {len(seeds)} seeds are withdrawn; add seeds, or give another folder")
+    model = _classifier(recipe, base)
     from .embedding import Remembered  # it loads PyTorch, and a fault of the recipe should be told sooner
 
     with Cache(Path(recipe.cache).expanduser()) as cache:
         desk = Desk(cache, agree, progress)
         line = _Line(recipe, policy, left, desk, Remembered())
         samples = line.run()
-    samples = _scored(samples, recipe, base)
+    if model:
+        scores = model.predict_proba([sample.exchange for sample in samples])
+        samples = flagged(samples, scores, model.threshold)
     spent = cost(desk.input_tokens, desk.output_tokens, recipe.endpoint)
     rounds = {name: counts(rows) for name, rows in line.rounds.items()}
     _write(folder, samples, line.rounds, rounds, len(left))
@@ -149,20 +155,14 @@ class _Line:
 
     def _even(self, samples: Sequence[Sample]) -> list[Sample]:
         limits = self._recipe.curation
-        vectors = self._embed([sample.text for sample in samples])
-        place = {sample.id: row for row, sample in enumerate(samples)}
 
-        def reasons(found: Callable[[Sequence[Sample], Any], Reasons]) -> Callable[[Sequence[Sample]], list[str]]:
-            def check(left: Sequence[Sample]) -> list[str]:
-                against = found(left, vectors[[place[sample.id] for sample in left]])
-                return [against.get(row, "") for row in range(len(left))]
-
-            return check
+        def check(find: Callable[[Sequence[Sample], np.ndarray], Reasons]) -> Callable[[Sequence[Sample]], list[str]]:
+            return lambda left: listed(find(left, self._embed([sample.text for sample in left])), len(left))
 
         checks: list[tuple[Check, Callable[[Sequence[Sample]], Sequence[str]]]] = [
-            ("diversity", reasons(lambda left, rows: too_alike(left, rows, limits.diversity))),
-            ("balance", reasons(one_sided)),
-            ("balance", reasons(lambda left, rows: too_many(left, rows, limits.category_ratio))),
+            ("diversity", check(lambda left, vectors: too_alike(left, vectors, limits.diversity))),
+            ("balance", check(one_sided)),
+            ("balance", check(lambda left, vectors: too_many(left, vectors, limits.category_ratio))),
         ]
         kept, rows = checked(samples, checks)
         self.rounds["even"] = [*rows, *(Row("accepted", sample=sample) for sample in kept)]
@@ -187,18 +187,16 @@ def _require(kept: Sequence[Sample], name: str, rows: Sequence[Row]) -> None:
         raise DataError(f"round {name}: nothing is left ({rejected or 'no texts'}); loosen curation, or add seeds")
 
 
-def _scored(samples: list[Sample], recipe: SynthesisRecipe, base: Path | None) -> list[Sample]:
-    """Compare the labels with the current classifier, where the recipe names one."""
+def _classifier(recipe: SynthesisRecipe, base: Path | None) -> "SafetyClassifier | None":
+    """Load the current classifier, where the recipe names one."""
     if recipe.classifier is None:
-        return samples
+        return None
     from ...classifier.model import SafetyClassifier
-    from ..data import find_path
 
     model = SafetyClassifier.load(find_path(recipe.classifier, recipe.task, base))
     if model.task != recipe.task:
         raise SettingsError(f"classifier: {recipe.classifier} judges a {model.task}, and task is {recipe.task!r}")
-    scores = model.predict_proba([sample.exchange for sample in samples])
-    return flagged(samples, scores, model.threshold)
+    return model
 
 
 def _write(
@@ -208,6 +206,8 @@ def _write(
     counted: Mapping[str, dict[str, Any]],
     seeds: int,
 ) -> None:
+    for table in (folder / files.ROUNDS).glob("*.jsonl"):  # of a run with other rounds
+        table.unlink()
     for number, (name, rows) in enumerate(rounds.items(), 1):
         files.write_rows(folder / files.ROUNDS / f"{number}_{name}.jsonl", (row.as_dict() for row in rows))
     files.write_summary(folder, {"seeds": seeds, "records": len(samples), "rounds": dict(counted)})

@@ -132,8 +132,16 @@ def test_responses_of_all_kinds_and_their_labels(response_run: Run):
         assert row["lineage"][1]["parent"] == text_id(Exchange(row["prompt"]))
 
 
-def test_seeds_that_were_withdrawn_are_left_out(tmp_path: Path):
-    """Of the twelve seeds of the first run one is gone: nothing is asked about it, and nothing comes from it."""
+def test_nothing_is_asked_about_a_seed_that_was_withdrawn(tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "withdrawn.json").write_text('["a"]')
+    with ChatServer(lambda messages: REFUSAL) as server, pytest.raises(EndpointError, match="none of 1 calls"):
+        recipe = recorded_recipe(server.base_url, tmp_path / "cache.sqlite", seeds=few_seeds(tmp_path, TWO))
+        synthesize(recipe, tmp_path / "out")
+    assert "Choose a lock" in server.requests[0]["messages"][1]["content"]
+
+
+def test_all_seeds_withdrawn(tmp_path: Path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "withdrawn.json").write_text('["a", "b"]')
     with pytest.raises(DataError) as error:
@@ -141,6 +149,13 @@ def test_seeds_that_were_withdrawn_are_left_out(tmp_path: Path):
     assert str(error.value) == (
         f"{tmp_path / 'few.jsonl'}: all 2 seeds are withdrawn; add seeds, or give another folder"
     )
+
+
+def test_a_classifier_of_the_other_task_is_refused_before_anything_is_asked(trigger_models: Path, tmp_path: Path):
+    model = str(trigger_models / "response")
+    with pytest.raises(SettingsError) as error:
+        run_recorded(tmp_path, faults=always(Fault("broken")), classifier=model)
+    assert str(error.value) == f"classifier: {model} judges a response, and task is 'prompt'"
 
 
 def test_a_run_that_broke_off_goes_on_and_a_classifier_is_asked_last(
