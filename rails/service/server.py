@@ -5,7 +5,6 @@ the load stops sending them; then nothing more is accepted, and those that are b
 """
 
 import logging
-import os
 import signal
 import socket
 import threading
@@ -98,8 +97,7 @@ def serve(settings: ServiceSettings, *, say: Callable[[str], None] = _log.info) 
     if settings.audit_file is not None:
         observers.append(AuditLog(Path(settings.audit_file), text=settings.audit_text))
     with _listening(settings) as listening:
-        scheme = "http" if settings.tls_certificate is None else "https"
-        say(f"Listening on {scheme}://{settings.host}:{listening.getsockname()[1]}; the models are being loaded.")
+        say(f"Listening on {_address(settings, listening)}; the models are being loaded.")
         loading = _Loading(service, server, observers, say)
         loading.start()
         try:
@@ -158,8 +156,13 @@ def _listening(settings: ServiceSettings) -> socket.socket:
     try:
         return socket.create_server((settings.host, settings.port), family=family)
     except OSError as error:
-        known = error.errno is not None and error.errno > 0  # a name that cannot be looked up has a negative one
-        reason = os.strerror(error.errno) if known else error.strerror
+        reason = (error.strerror or str(error)).partition(" (while")[0]  # Python adds the address itself
         raise SettingsError(
             f"{settings.host}:{settings.port} cannot be listened on: {reason}; choose another host or port"
         ) from error
+
+
+def _address(settings: ServiceSettings, listening: socket.socket) -> str:
+    scheme = "http" if settings.tls_certificate is None else "https"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{scheme}://{host}:{listening.getsockname()[1]}"

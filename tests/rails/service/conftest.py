@@ -122,7 +122,7 @@ def start() -> Iterator[Callable[..., Running]]:
         yield lambda guard=None, **settings: _started(stack, guard, ServiceSettings(**settings))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def closed(trigger_models: Path) -> Guard:
     """A guard that can judge nothing any more: every verdict is undecided."""
     guard = Guard.load(trigger_models, device="cpu")

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from railmatch.rails.guard import Guard
 
-from .conftest import CLOSED, HTTP, Held, Running
+from .conftest import CLOSED, HTTP, Held, Running, wait_until
 
 BODIES = {
     "/v1/moderations": lambda text: {"input": text},
@@ -36,8 +37,12 @@ def test_nothing_is_judged_before_the_models_are_loaded(start: Callable[..., Run
 
 
 def test_one_undecided_text_takes_the_answer_of_all(start: Callable[..., Running], held: Held) -> None:
-    held.scorer.gate.set()
-    answer = HTTP.post(f"{start(held.guard).url}/classify", json={"input": ["bread", "cake", "tea", "city"]})
+    url, engine = start(held.guard).url, held.guard.checks["prompt"].engine
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(HTTP.post, f"{url}/classify", json={"input": ["bread", "cake", "tea", "city"]})
+        wait_until(lambda: engine.counts.refused == 2, "two of the four found the queue full")
+        held.scorer.gate.set()
+        answer = asked.result()
     assert answer.status_code == 503
     assert answer.json()["message"] == "a text could not be judged: overloaded: 2 requests are waiting already"
 

@@ -53,7 +53,7 @@ def test_a_text_past_its_deadline_is_undecided(start: Callable[..., Running], he
 
 
 def test_sigterm_loses_no_request(start: Callable[..., Running], held: Held, pool: ThreadPoolExecutor) -> None:
-    server = start(held.guard, drain=0.3)
+    server = start(held.guard, drain=MINUTE)
     waiting = pool.submit(asked, server, "weapon")
     assert held.scorer.started.wait(MINUTE)
     server.server.handle_exit(signal.SIGTERM, None)
@@ -61,7 +61,7 @@ def test_sigterm_loses_no_request(start: Callable[..., Running], held: Held, poo
     assert (ready.status_code, ready.headers["connection"]) == (503, "close")
     late = pool.submit(asked, server, "bread")  # whoever balances the load has not noticed yet
     wait_until(lambda: held.guard.checks["prompt"].engine.waiting == 2, "both wait")
-    wait_until(lambda: server.server.should_exit, "the time to drain is over")
+    server.server.handle_exit(signal.SIGTERM, None)  # the second one ends the time to drain
     wait_until(lambda: not _listens(server), "nothing more is accepted")
     assert not waiting.done()
     assert not late.done()
@@ -89,9 +89,10 @@ def test_a_second_sigterm_does_not_wait(start: Callable[..., Running], guard: Gu
     assert not server.thread.is_alive()
 
 
-def test_the_command_serves_and_ends_by_sigterm(trigger_models: Path, pool: ThreadPoolExecutor) -> None:
+def test_the_command_serves_and_ends_by_sigterm(trigger_models: Path, tmp_path: Path, pool: ThreadPoolExecutor) -> None:
     command = [sys.executable, "-m", "railmatch", "serve", "--models", str(trigger_models), "--device", "cpu"]
-    command += ["--port", "0", "--set", "drain=0.5"]
+    audit = tmp_path / "audit.jsonl"
+    command += ["--port", "0", "--set", "drain=0.5", "--set", f"audit_file={audit}"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as process:
@@ -102,21 +103,24 @@ def test_the_command_serves_and_ends_by_sigterm(trigger_models: Path, pool: Thre
             url = found.group(1)
             assert process.stdout.readline() == "Ready: prompts at threshold 0.5000, responses at threshold 0.5000.\n"
             assert HTTP.get(f"{url}/readyz").status_code == 200
+            HTTP.post(f"{url}/response/classify", json={"input": "steal"})
+            assert 'railmatch_decisions_total{decision="block",task="response"} 1.0' in HTTP.get(f"{url}/metrics").text
             texts = [f"{'bread ' * 4000}{number} weapon" for number in range(6)]
+            before = _brought(url)
             answers = [pool.submit(HTTP.post, f"{url}/classify", json={"input": text}) for text in texts]
-            wait_until(lambda: _waiting(url) == 6, "all are in the engine")
+            wait_until(lambda: _brought(url) == before + 6, "all have come to the engine")
             process.send_signal(signal.SIGTERM)
-            wait_until(lambda: HTTP.get(f"{url}/readyz").status_code == 503, "it is not ready any more")
             assert [answer.result().json()["data"][0]["label"] for answer in answers] == ["harmful"] * 6
             assert process.wait(MINUTE) == 0
             assert process.stderr.read() == ""
+            assert len(audit.read_text().splitlines()) == 1 + 6
         finally:
             process.kill()
 
 
-def _waiting(url: str) -> float:
+def _brought(url: str) -> float:
     text = HTTP.get(f"{url}/metrics").text
-    return float(re.search(r'railmatch_engine_queue\{.*task="prompt"\} (.*)', text).group(1))
+    return float(re.search(r'railmatch_engine_requests_total\{.*task="prompt"\} (.*)', text).group(1))
 
 
 def test_a_model_that_cannot_be_loaded_ends_the_server(tmp_path: Path) -> None:
