@@ -1,5 +1,8 @@
 """The service's settings: defaults, the command's pairs, and every refusal with its cure."""
 
+import re
+from pathlib import Path
+
 import pytest
 from railmatch.classifier.errors import SettingsError
 from railmatch.rails.service.settings import ServiceSettings
@@ -43,3 +46,15 @@ def test_keys_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
         "api_key_env is 'GUARD_KEY', but that environment variable is not set or empty; "
         "put the key there that clients shall send"
     )
+
+
+def test_every_setting_is_explained_with_its_default() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "serving.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| (.*?) \| .+ \|$", page.partition("## Settings")[2], re.MULTILINE)
+    explained = {name: default.strip("`") for names, default in rows for name in re.findall(r"\w+", names)}
+    assert set(explained) == set(ServiceSettings.model_fields)
+    for name, default in explained.items():
+        value = ServiceSettings.model_fields[name].default
+        assert default == ("false" if value is False else f"{value:g}" if isinstance(value, float) else str(value)) or (
+            value is None and default in ("none", "the model's", "twice that")
+        )
