@@ -29,7 +29,7 @@ from railmatch.ssl_train.augment import Cache, collect_rewrites
 from railmatch.ssl_train.augment.cache import Answer, Key, text_hash
 from railmatch.ssl_train.augment.spending import sampling
 from railmatch.ssl_train.augment.template import load_template
-from railmatch.ssl_train.data import Record
+from railmatch.ssl_train.data.records import Record
 from railmatch.ssl_train.recipe import AugmentSettings, EndpointSettings
 
 MODEL = "bench"

@@ -14,12 +14,12 @@ from flops import Layers, step_flops
 from railmatch.classifier.families import config_of
 from railmatch.classifier.inputs import Exchange
 from railmatch.classifier.model import SafetyClassifier
-from railmatch.ssl_train.data import Record
+from railmatch.ssl_train.data.records import Record
+from railmatch.ssl_train.loop.passes import use_bf16
+from railmatch.ssl_train.loop.trainer import Trainer
+from railmatch.ssl_train.loop.views import Views
 from railmatch.ssl_train.methods import FixMatch
-from railmatch.ssl_train.passes import use_bf16
 from railmatch.ssl_train.recipe import TrainingSettings
-from railmatch.ssl_train.trainer import Trainer
-from railmatch.ssl_train.views import Views
 from rounds import serve
 
 EVERY_VIEW = 0.5

@@ -25,13 +25,13 @@ import click
 import torch
 from railmatch.classifier.backbone import load_backbone
 from railmatch.ssl_train.augment.rewrites import Recorded
-from railmatch.ssl_train.data import Record
+from railmatch.ssl_train.data.records import Record
+from railmatch.ssl_train.data.training_texts import load_texts
+from railmatch.ssl_train.loop.sampling import EpochSampler
 from railmatch.ssl_train.progress import terminal_progress
 from railmatch.ssl_train.recipe import Recipe
-from railmatch.ssl_train.recipe_file import load_recipe
-from railmatch.ssl_train.rewriting import load_texts
+from railmatch.ssl_train.recipe.file import load_recipe
 from railmatch.ssl_train.run import train
-from railmatch.ssl_train.sampling import EpochSampler
 from rounds import WARM_UP, Served
 
 HERE = Path(__file__).parent

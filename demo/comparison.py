@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..classifier.errors import DataError
 from ..classifier.tasks import Task
 from ..ssl_train.progress import Progress, silent
-from ..ssl_train.recipe_file import load_recipe
+from ..ssl_train.recipe.file import load_recipe
 from ..ssl_train.run import train
 from ..terminal.tables import aligned
 

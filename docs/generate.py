@@ -10,7 +10,7 @@ PAGE = Path(__file__).with_name("cli.md")
 
 HEAD = """# Command reference
 
-What `railmatch COMMAND --help` prints. This page is written by `make docs`: change the help texts in `cli.py` instead.
+What `railmatch COMMAND --help` prints. Written by `make docs`: change the help texts in `commands/` instead.
 """
 
 

@@ -7,13 +7,13 @@ from ..classifier.errors import SettingsError
 from .augment.rewrites import RewriteSet, estimate
 from .augment.spending import Estimate
 from .augment.votes import VoteSet, collect_votes, estimate_votes
-from .data import Record
+from .data.records import Record
+from .data.training_texts import TrainingTexts, load_texts
 from .progress import Progress, silent
 from .recipe import Recipe
-from .rewriting import TrainingTexts, load_texts
 from .stored_rewrites import collect_stored
-from .vote_checks import require_votes_of_use
-from .vote_choice import chosen_without_training, vote_candidates
+from .voting.checks import require_votes_of_use
+from .voting.choice import chosen_without_training, vote_candidates
 
 
 @dataclass(frozen=True, slots=True)

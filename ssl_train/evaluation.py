@@ -7,7 +7,7 @@ import numpy as np
 
 from ..classifier.metrics import Evaluation, evaluate_scores
 from ..classifier.model import Device, SafetyClassifier
-from .data import Record, load_records
+from .data.records import Record, load_records
 from .progress import Progress, silent
 from .recipe import Sources
 

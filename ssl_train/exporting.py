@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ..classifier.model import SafetyClassifier
 from ..classifier.onnx_export import ExportReport, export_int8
-from .data import load_records
+from .data.records import load_records
 from .recipe import FileSource, Sources
 
 STARTER = Path(__file__).parent.parent / "config" / "starter"

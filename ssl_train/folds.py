@@ -7,7 +7,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from ..classifier.errors import SettingsError
 from ..classifier.tasks import LABELS
-from .data import Record
+from .data.records import Record
 
 
 def held_back_folds(labelled: Sequence[Record], folds: int, seed: int) -> list[list[int]]:

@@ -13,16 +13,16 @@ from .. import __version__
 from ..classifier.families import config_of
 from ..classifier.model import SafetyClassifier
 from ..classifier.tasks import LABELS
-from .checkpoint import Checkpoint, FoldScores
-from .data import Record
-from .frozen import RememberedStates
+from .data.records import Record
+from .data.training_texts import TrainingTexts
+from .loop.checkpoint import Checkpoint, FoldScores
+from .loop.frozen import RememberedStates
+from .loop.trainer import Observe, Trainer
+from .loop.views import Rewrites, Views
 from .methods import make_method
 from .progress import Advance
 from .recipe import Recipe
-from .rewriting import TrainingTexts
-from .trainer import Observe, Trainer
-from .views import Rewrites, Views
-from .votes import VoteTeacher
+from .voting.teacher import VoteTeacher
 
 
 class Job:

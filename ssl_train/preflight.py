@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ..classifier.errors import SettingsError
 from ..classifier.model_folder import SETTINGS_FILE
-from .data import find_path
+from .data.records import find_path
 from .recipe import HubSource, Recipe
 
 

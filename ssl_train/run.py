@@ -14,23 +14,23 @@ from ..classifier.metrics import Evaluation, evaluate_scores
 from ..classifier.model import SafetyClassifier
 from ..classifier.onnx_export import export_int8
 from ..classifier.tasks import LABELS
-from .data import Record, load_records
+from .data.leakage import find_leaks
+from .data.records import Record, load_records
+from .data.training_texts import TrainingTexts, load_texts
 from .evaluation import score_records
 from .folds import held_back_folds
 from .job import Job
-from .leakage import find_leaks
+from .loop.processes import make_accelerator
+from .loop.trainer import Observe
 from .preflight import require_room, require_test
-from .processes import make_accelerator
 from .progress import Progress, silent
 from .recipe import Recipe
 from .report.facts import Scored, Scores, worst_mistakes
 from .report.versions import versions
 from .report.writing import write_page, write_training
-from .rewriting import TrainingTexts, load_texts
 from .strong_texts import gather_strong_texts
-from .trainer import Observe
-from .vote_checks import require_votes_of_use
-from .voting import gather_votes
+from .voting.checks import require_votes_of_use
+from .voting.gathering import gather_votes
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from .augment.rewrites import RewriteSet, collect_rewrites
+from .data.training_texts import TrainingTexts
 from .progress import Progress, silent
 from .recipe import Recipe
-from .rewriting import TrainingTexts
 
 
 def collect_stored(

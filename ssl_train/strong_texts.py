@@ -10,12 +10,12 @@ from ..classifier.errors import DataError
 from ..classifier.inputs import Exchange
 from .augment.eda import Synonyms, eda_variants, letters_of
 from .augment.synonyms import nearest_words
-from .data import Record
+from .data.records import Record
+from .data.training_texts import TrainingTexts
+from .loop.views import Rewrites
 from .progress import Progress, silent
 from .recipe import COMPUTED, ComputedStrategy, EdaSettings, Recipe
-from .rewriting import TrainingTexts
 from .stored_rewrites import collect_stored
-from .views import Rewrites
 
 
 class StrongTexts(NamedTuple):

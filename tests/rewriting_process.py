@@ -6,7 +6,7 @@ from multiprocessing.synchronize import Barrier
 from endpoint import MODEL
 from railmatch.classifier.inputs import Exchange
 from railmatch.ssl_train.augment import collect_rewrites
-from railmatch.ssl_train.data import Record
+from railmatch.ssl_train.data.records import Record
 from railmatch.ssl_train.recipe import AugmentSettings, EndpointSettings
 
 STRATEGIES = ["paraphrase", "restyle"]

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from railmatch.classifier.calibration import threshold_at_fpr
-from railmatch.ssl_train.data import Record
+from railmatch.ssl_train.data.records import Record
+from railmatch.ssl_train.data.training_texts import load_texts
 from railmatch.ssl_train.folds import held_back_folds
 from railmatch.ssl_train.recipe import Recipe
-from railmatch.ssl_train.rewriting import load_texts
 
 from .measuring import Outcome
 from .setfit_baseline import setfit

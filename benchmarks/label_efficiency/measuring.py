@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from railmatch.classifier.metrics import evaluate_scores
-from railmatch.ssl_train.data import Record
+from railmatch.ssl_train.data.records import Record
 
 
 @dataclass(frozen=True, slots=True)

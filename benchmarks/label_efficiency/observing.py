@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import torch
 from railmatch.classifier.tasks import LABELS
-from railmatch.ssl_train.data import Record
+from railmatch.ssl_train.data.records import Record
+from railmatch.ssl_train.loop.trainer import Observe
 from railmatch.ssl_train.methods import PseudoLabels
-from railmatch.ssl_train.trainer import Observe
 from torch import Tensor
 
 BLOCKS = 20

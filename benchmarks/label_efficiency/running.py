@@ -55,7 +55,7 @@ def run(cell: Cell, settings: Settings, data: Path) -> dict[str, Any]:
         scratch = Path(folder)
         recipe = settings.recipe(cell, [*data_overrides(cell, data, scratch), NO_EXPORT])
         # only here, in the cell's own process: that which waits for it needs neither PyTorch nor scikit-learn
-        from railmatch.ssl_train.data import load_records
+        from railmatch.ssl_train.data.records import load_records
 
         from .baselines import BASELINES
         from .measuring import figures

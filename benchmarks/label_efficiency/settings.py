@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 from railmatch.ssl_train.recipe import Recipe
-from railmatch.ssl_train.recipe_file import load_recipe
+from railmatch.ssl_train.recipe.file import load_recipe
 
 from .cells import Cell
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from railmatch.ssl_train.data import Record
+from railmatch.ssl_train.data.records import Record
 from railmatch.ssl_train.progress import terminal_progress
 from railmatch.ssl_train.recipe import Recipe
 from railmatch.ssl_train.run import train

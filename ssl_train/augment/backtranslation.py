@@ -27,7 +27,7 @@ from .rewrites import RewriteSet
 from .translator import Translator
 
 if TYPE_CHECKING:
-    from ..data import Record
+    from ..data.records import Record
 
 CHUNK = 64
 """Texts after which the cache is written: a kill loses no more than these."""

@@ -18,7 +18,7 @@ from .spending import sampling
 from .template import Template, load_template
 
 if TYPE_CHECKING:
-    from ..data import Record
+    from ..data.records import Record
 
 Recorded = Mapping[str, Sequence[Exchange | None]]
 """Rewrites that a file holds, by record id: the i-th is the work of the i-th strategy, None where it declined.

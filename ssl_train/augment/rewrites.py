@@ -17,7 +17,7 @@ from .second_look import Comparison, Pair, look_again
 from .spending import Estimate, cost, tokens
 
 if TYPE_CHECKING:
-    from ..data import Record
+    from ..data.records import Record
 
 __all__ = ["OUTCOMES", "Recorded", "RewriteSet", "collect_rewrites", "estimate"]
 

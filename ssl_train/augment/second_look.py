@@ -109,7 +109,7 @@ def measure(pairs: Pairs, cache: Cache, progress: Progress, embed: Embed | None 
     if not total:
         return
     if embed is None:
-        from ..synthesis.embedding import embed as embed_by_encoder  # loads PyTorch, which nothing else here needs
+        from ..embedding import embed as embed_by_encoder  # loads PyTorch, which nothing else here needs
 
         embed = embed_by_encoder
     with progress("Comparing rewrites with their texts", total) as advance:

@@ -24,7 +24,7 @@ from .template import Template, load_vote_template
 from .vote_answer import read_vote
 
 if TYPE_CHECKING:
-    from ..data import Record
+    from ..data.records import Record
 
 OUTCOMES = ("kept", "refused", "unreadable", "failed", "missing")
 

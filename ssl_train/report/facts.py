@@ -16,7 +16,7 @@ from ...classifier.errors import ModelError
 from ...classifier.inputs import without_surrogates
 from ...classifier.metrics import Floats, Ints, checked
 from ...classifier.model_folder import ModelSettings, read_settings
-from ..data import Record
+from ..data.records import Record
 
 TRAINING_FILE = "training.json"
 SCORES_FILE = "scores.json"

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
-from ..history import HISTORY_BLOCK
+from ..loop.history import HISTORY_BLOCK
 from .facts import Facts
 from .figures import TITLES, figures_of
 from .measured import SETS, evaluations, figure_columns, scored_sets

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from ..augment.spending import Estimate
+from ..embedding import Embed
 from .desk import Desk
 from .duplicates import near_copies, same_meanings, same_texts
-from .embedding import Embed
 from .judging import ask_for_votes, counted, judges, outvoted, read_votes
 from .recipe import SynthesisRecipe
 from .sample import Sample

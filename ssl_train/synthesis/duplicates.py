@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from datasketch import MinHash, MinHashLSH
 
-from ..data import normalised
+from ..data.records import normalised
 from .sample import Sample
 
 PERMUTATIONS = 128

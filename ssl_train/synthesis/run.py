@@ -16,13 +16,13 @@ from ...classifier.errors import DataError, RailMatchError, SettingsError
 from ..augment.cache import Cache
 from ..augment.policy import read_policy
 from ..augment.spending import cost, tokens
-from ..data import find_path
+from ..data.records import find_path
+from ..embedding import Embed
 from ..progress import Progress, silent
 from . import files
 from .bounds import most_after
 from .curation import curate
 from .desk import Agree, Desk, agreed
-from .embedding import Embed
 from .evenness import Reasons, listed, one_sided, too_alike, too_many
 from .paraphrases import ask_for_paraphrases, read_paraphrases
 from .queries import ask_for_queries, read_queries
@@ -85,7 +85,7 @@ def _synthesize(
     if not left:
         raise DataError(f"{recipe.seeds.file}: all {len(seeds)} seeds are withdrawn; add seeds, or give another folder")
     model = _classifier(recipe, base)
-    from .embedding import Remembered  # it loads PyTorch, and a fault of the recipe should be told sooner
+    from ..embedding import Remembered  # it loads PyTorch, and a fault of the recipe should be told sooner
 
     with Cache(Path(recipe.cache).expanduser()) as cache:
         desk = Desk(cache, agree, progress)

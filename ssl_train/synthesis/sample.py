@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from ...classifier.inputs import Exchange
 from ...classifier.tasks import LABELS
-from ..data import text_id
+from ..data.records import text_id
 
 Step = Literal["queries", "paraphrases", "responses"]
 

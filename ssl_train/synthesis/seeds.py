@@ -4,8 +4,8 @@ from pathlib import Path
 
 from ...classifier.errors import DataError
 from ...classifier.inputs import Exchange, without_surrogates
-from ..data import Record, find_path, load_records
-from ..reading import open_table
+from ..data.reading import open_table
+from ..data.records import Record, find_path, load_records
 from ..recipe import FileSource
 from .recipe import SeedSettings
 from .sample import Sample

@@ -6,7 +6,7 @@ import torch
 from label_efficiency.measuring import Outcome, figures
 from label_efficiency.observing import PseudoLabelWatch
 from railmatch.classifier.inputs import Exchange
-from railmatch.ssl_train.data import Record
+from railmatch.ssl_train.data.records import Record
 from railmatch.ssl_train.methods import PseudoLabels
 
 RECORDS = [Record(name, Exchange(name), label) for name, label in zip("abcdef", (1, 1, 0, 0, 1, 0), strict=True)]

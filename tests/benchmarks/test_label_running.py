@@ -15,7 +15,7 @@ from label_efficiency.running import run
 from label_efficiency.setfit_baseline import steps_of_an_epoch
 from label_efficiency.settings import Settings
 from railmatch.classifier.inputs import Exchange
-from railmatch.ssl_train.data import Record
+from railmatch.ssl_train.data.records import Record
 from small_training import text, write_data, write_rows
 
 PROGRAM = Path(__file__).parents[2] / "benchmarks" / "label_efficiency.py"

@@ -8,7 +8,7 @@ from railmatch.classifier.model import SafetyClassifier
 from railmatch.demo.comparison import QUICKSTART, Outcome, compare, comparison_table
 from railmatch.demo.run import peak_memory_gib, run_demo
 from railmatch.ssl_train.evaluation import evaluate
-from railmatch.ssl_train.recipe_file import load_recipe
+from railmatch.ssl_train.recipe.file import load_recipe
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from railmatch.classifier.errors import DataError, ModelError
 from railmatch.classifier.inputs import Exchange
 from railmatch.classifier.model import SafetyClassifier
-from railmatch.ssl_train.data import Record
+from railmatch.ssl_train.data.records import Record
 from railmatch.ssl_train.evaluation import evaluate, evaluate_records
 from railmatch.ssl_train.progress import Advance
 from railmatch.ssl_train.recipe import FieldNames, FileSource

@@ -3,7 +3,7 @@
 import pytest
 from railmatch.classifier.errors import SettingsError
 from railmatch.classifier.inputs import Exchange
-from railmatch.ssl_train.data import Record
+from railmatch.ssl_train.data.records import Record
 from railmatch.ssl_train.folds import held_back_folds
 
 

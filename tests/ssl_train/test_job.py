@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 import torch
+from railmatch.ssl_train.data.training_texts import load_texts
 from railmatch.ssl_train.job import Job
+from railmatch.ssl_train.loop.processes import make_accelerator
 from railmatch.ssl_train.methods import Aligned
-from railmatch.ssl_train.processes import make_accelerator
-from railmatch.ssl_train.rewriting import load_texts
 from small_training import recipe, write_data
 
 

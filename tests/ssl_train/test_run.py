@@ -17,10 +17,10 @@ from disk import full_disk
 from railmatch.classifier.errors import DataError, ModelError, SettingsError
 from railmatch.classifier.inputs import Exchange
 from railmatch.classifier.model import SafetyClassifier
-from railmatch.ssl_train.data import Record
+from railmatch.ssl_train.data.records import Record
+from railmatch.ssl_train.loop.trainer import Observe
 from railmatch.ssl_train.recipe import Recipe
 from railmatch.ssl_train.run import train
-from railmatch.ssl_train.trainer import Observe
 from safetensors.torch import load_file
 from small_training import Steps, recipe, rewrite, text, write_data, write_rows
 
@@ -168,7 +168,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from railmatch.ssl_train.run import train
-from railmatch.ssl_train.trainer import Observe
+from railmatch.ssl_train.loop.trainer import Observe
 from small_training import Steps, recipe
 data, encoder, at = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 progress = Steps(at, lambda: os.kill(os.getpid(), signal.SIGKILL))
@@ -439,7 +439,7 @@ import sys
 from pathlib import Path
 from accelerate import PartialState
 from railmatch.ssl_train.run import train
-from railmatch.ssl_train.trainer import Observe
+from railmatch.ssl_train.loop.trainer import Observe
 from small_training import recipe
 data, encoder, out = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
 settings = recipe(data, encoder, training={"dropout": 0.0, "labelled_batch": 5, "unlabelled_batch": 7})

@@ -6,9 +6,9 @@ import pytest
 from railmatch.classifier.errors import ModelError
 from railmatch.classifier.inputs import Exchange
 from railmatch.ssl_train.calls import make_calls
-from railmatch.ssl_train.data import Record
+from railmatch.ssl_train.data.records import Record
+from railmatch.ssl_train.data.training_texts import TrainingTexts
 from railmatch.ssl_train.recipe import Recipe
-from railmatch.ssl_train.rewriting import TrainingTexts
 from railmatch.ssl_train.stored_rewrites import collect_stored
 from railmatch.ssl_train.strong_texts import gather_strong_texts
 from translators import write_translator

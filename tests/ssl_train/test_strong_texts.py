@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from railmatch.classifier.errors import DataError
 from railmatch.classifier.inputs import Exchange
-from railmatch.ssl_train.data import Record
+from railmatch.ssl_train.data.records import Record
+from railmatch.ssl_train.data.training_texts import TrainingTexts
 from railmatch.ssl_train.recipe import EdaSettings, Recipe
-from railmatch.ssl_train.rewriting import TrainingTexts
 from railmatch.ssl_train.strong_texts import StrongTexts, eda_views, gather_strong_texts
 
 POOL = [

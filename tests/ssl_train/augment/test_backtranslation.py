@@ -10,7 +10,7 @@ from railmatch.classifier.errors import ModelError
 from railmatch.classifier.inputs import Exchange
 from railmatch.ssl_train.augment import RewriteSet
 from railmatch.ssl_train.augment.backtranslation import collect_back_translations
-from railmatch.ssl_train.data import Record
+from railmatch.ssl_train.data.records import Record
 from railmatch.ssl_train.recipe import BacktranslationSettings
 from translators import write_translator
 

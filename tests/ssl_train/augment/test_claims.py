@@ -18,7 +18,7 @@ from rewriting_process import AT_ONCE, STRATEGIES, TEXTS, collect
 KEY = Key(text_hash("Hello"), "prompt/paraphrase@0123456789abcdef", MODEL, "temperature=0.7")
 # Forked from a process that has imported everything once: a start of Python each would take a minute.
 PROCESSES = get_context("forkserver")
-PROCESSES.set_forkserver_preload(["pytest", "railmatch.ssl_train.augment", "railmatch.ssl_train.data"])
+PROCESSES.set_forkserver_preload(["pytest", "railmatch.ssl_train.augment", "railmatch.ssl_train.data.records"])
 
 
 def text_of(messages: Messages) -> str:

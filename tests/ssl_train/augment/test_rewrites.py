@@ -19,7 +19,7 @@ from railmatch.classifier.errors import DataError, EndpointError, SettingsError
 from railmatch.classifier.inputs import Exchange
 from railmatch.ssl_train.augment import Cache, Estimate, collect_rewrites, estimate
 from railmatch.ssl_train.augment.cache import Answer, Key, text_hash
-from railmatch.ssl_train.data import Record
+from railmatch.ssl_train.data.records import Record
 from railmatch.ssl_train.progress import terminal_progress
 from railmatch.ssl_train.recipe import AugmentSettings, BudgetSettings, EndpointSettings
 
@@ -534,7 +534,7 @@ import sys
 from pathlib import Path
 from railmatch.classifier.inputs import Exchange
 from railmatch.ssl_train.augment import collect_rewrites
-from railmatch.ssl_train.data import Record
+from railmatch.ssl_train.data.records import Record
 from railmatch.ssl_train.progress import terminal_progress
 from railmatch.ssl_train.recipe import AugmentSettings, BudgetSettings, EndpointSettings
 endpoint = EndpointSettings(base_url=sys.argv[1], model="test-model", api_key_env="TEST_KEY", max_concurrency=4)

@@ -12,7 +12,7 @@ from railmatch.classifier.inputs import Exchange
 from railmatch.ssl_train.augment import Cache, Estimate, collect_rewrites, estimate
 from railmatch.ssl_train.augment.cache import Answer, Key
 from railmatch.ssl_train.augment.second_look import Pair, is_off_topic, judged_status, measure, read_judgement
-from railmatch.ssl_train.data import Record
+from railmatch.ssl_train.data.records import Record
 from railmatch.ssl_train.progress import silent
 from railmatch.ssl_train.recipe import AugmentSettings, EndpointSettings, QualitySettings
 

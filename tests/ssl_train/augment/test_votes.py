@@ -14,7 +14,7 @@ from endpoint import MODEL, REFUSAL, ChatServer, Fault
 from railmatch.classifier.errors import EndpointError
 from railmatch.classifier.inputs import Exchange
 from railmatch.ssl_train.augment import Cache, Estimate, collect_rewrites, collect_votes, estimate_votes
-from railmatch.ssl_train.data import Record
+from railmatch.ssl_train.data.records import Record
 from railmatch.ssl_train.recipe import AugmentSettings, EndpointSettings
 
 NONE = dict.fromkeys(("kept", "refused", "unreadable", "failed", "missing", "recorded", "from_cache", "asked"), 0)
@@ -253,7 +253,7 @@ CHILD = """
 import sys
 from railmatch.classifier.inputs import Exchange
 from railmatch.ssl_train.augment import collect_votes
-from railmatch.ssl_train.data import Record
+from railmatch.ssl_train.data.records import Record
 from railmatch.ssl_train.recipe import AugmentSettings, EndpointSettings
 endpoint = EndpointSettings(base_url=sys.argv[1], model="test-model", api_key_env="TEST_KEY", max_concurrency=4)
 records = [Record(f"id{number}", Exchange(f"Request number {number}")) for number in range(40)]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from railmatch.classifier.errors import DataError, ModelError
 from railmatch.classifier.inputs import Exchange
-from railmatch.ssl_train.data import Record
+from railmatch.ssl_train.data.records import Record
 from railmatch.ssl_train.report.facts import Mistake, Scored, read_facts, worst_mistakes
 from small_report import HELD_BACK, write_folder
 

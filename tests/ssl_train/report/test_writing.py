@@ -10,7 +10,7 @@ from disk import full_disk
 from railmatch.classifier.metrics import evaluate_scores
 from railmatch.classifier.model import SafetyClassifier
 from railmatch.cli import main
-from railmatch.ssl_train.data import load_records
+from railmatch.ssl_train.data.records import load_records
 from railmatch.ssl_train.report.facts import Scored, Scores, read_facts
 from railmatch.ssl_train.report.writing import write_page
 from railmatch.ssl_train.run import train

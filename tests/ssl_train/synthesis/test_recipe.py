@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from railmatch.classifier.errors import SettingsError
-from railmatch.ssl_train.recipe_file import load_settings
+from railmatch.ssl_train.recipe.file import load_settings
 from railmatch.ssl_train.synthesis.recipe import SynthesisRecipe
 
 SHIPPED = Path(__file__).parents[3] / "config" / "synthesis.yml"

@@ -11,7 +11,7 @@ import pytest
 from endpoint import REFUSAL, ChatServer, Fault, after, always
 from railmatch.classifier.errors import DataError, EndpointError, SettingsError
 from railmatch.classifier.inputs import Exchange
-from railmatch.ssl_train.data import load_records, text_id
+from railmatch.ssl_train.data.records import load_records, text_id
 from railmatch.ssl_train.synthesis.run import synthesize
 from recorded_synthesis import HERE, Run, recorded_recipe, response_settings, run_recorded
 

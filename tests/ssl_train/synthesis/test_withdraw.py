@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from railmatch.classifier.errors import DataError
-from railmatch.ssl_train.data import load_records
+from railmatch.ssl_train.data.records import load_records
 from railmatch.ssl_train.synthesis.withdraw import withdraw
 from recorded_synthesis import Run
 

@@ -1,0 +1,1 @@
+"""The texts that a training reads: examples, pool, and what an endpoint said of them earlier."""

@@ -1,0 +1,66 @@
+"""Forward passes in training: windows in batches of like lengths, in the precision that is faster."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor, nn
+
+from ...classifier.batches import batches_of_like_length, collate
+from ...classifier.inputs import Window
+from ...classifier.model import run_network
+from .frozen import FrozenLayers
+
+CPU_BATCH_TOKENS = 1024
+GPU_BATCH_TOKENS = 65536
+"""Most tokens, padding included, of one forward pass: small on a CPU, whose caches are small."""
+
+
+class Passes:
+    """Runs windows through a network and its copies, on one device."""
+
+    def __init__(
+        self, device: torch.device, *, pad: int, heads: int, bf16: bool, frozen: FrozenLayers | None = None
+    ) -> None:
+        """Take the device, the padding token, the heads, whether to use bfloat16, and layers that were taken out."""
+        self.device = device
+        self._heads = heads
+        self._pad = pad
+        self.bf16 = bf16
+        self._frozen = frozen
+
+    def batches(self, windows: Sequence[Window]) -> Iterator[list[int]]:
+        """Group the positions of windows of like lengths, as many as a pass takes."""
+        most = CPU_BATCH_TOKENS if self.device.type == "cpu" else GPU_BATCH_TOKENS
+        return batches_of_like_length([len(window) for window in windows], most)
+
+    def logits(self, network: nn.Module, windows: Sequence[Window]) -> Tensor:
+        """Run one padded pass; logits are float32 of shape (windows, heads, classes)."""
+        put_together = self._frozen.collate if self._frozen else collate
+        logits = run_network(network, put_together(windows, pad=self._pad, device=self.device))
+        return logits.float().reshape(len(windows), self._heads, -1)
+
+    def judge(self, network: nn.Module, windows: Sequence[Window]) -> Tensor:
+        """Compute logits of shape (windows, heads, classes) in the windows' order, without gradient or dropout."""
+        network.eval()
+        logits: list[Tensor] = []
+        order: list[int] = []
+        with torch.no_grad(), self.autocast():
+            for positions in self.batches(windows):
+                logits.append(self.logits(network, [windows[position] for position in positions]))
+                order += positions
+        return torch.cat(logits)[torch.tensor(order, device=self.device).argsort()]
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Compute the block's matrix products in bfloat16, where that was chosen."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
+
+def use_bf16(precision: str, device: torch.device) -> bool:
+    """Say whether to train in bfloat16: ``auto`` does where the hardware multiplies bfloat16 faster than float32."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -1,0 +1,59 @@
+"""The strong views of a step: which of a text's rewrites is drawn, and the unlabelled loss that they give."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...classifier.inputs import Window
+from ..methods import PseudoLabels, consistency_loss
+from .views import Views
+
+
+@dataclass(frozen=True, slots=True)
+class StrongViews:
+    """The strong views that count in a step and fall to this process, with their targets.
+
+    judged: how many weak views all processes judged, 0 where the step has no unlabelled loss.
+    kept: the share of those that count, in [0, 1].
+    ramp: factor of the unlabelled loss in this step, in (0, 1].
+    """
+
+    windows: list[Window]
+    pseudo: PseudoLabels | None
+    judged: int
+    kept: float
+    ramp: float = 1.0
+
+    def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """Give the part of the unlabelled loss (mean over all judged texts) that belongs to some of the views."""
+        if self.pseudo is None or not len(rows):
+            return logits.sum() * 0.0
+        part = PseudoLabels(self.pseudo.targets[rows], self.pseudo.weights[rows])
+        return consistency_loss(logits, part) / self.judged
+
+
+NO_STRONG_VIEWS = StrongViews([], None, judged=0, kept=0.0)
+
+
+def strong_views_of(views: Views, position: int, *, voted: bool) -> list[Window]:
+    """List what may stand for a pool text: its rewrites; without any it is its own strong view, under dropout.
+
+    A text with a vote is itself one of them: what the vote says of it is news to the network.
+    """
+    rewrites = views.strong[position]
+    return [*rewrites, views.weak[position]] if voted or not rewrites else rewrites
+
+
+def spread(pseudo: PseudoLabels, choices: list[list[Window]]) -> tuple[list[Window], PseudoLabels]:
+    """Take every view of each text, so that all must agree with its target; together they count as one view does."""
+    rows = [row for row, windows in enumerate(choices) for _ in windows]
+    shares = torch.tensor([1 / len(windows) for windows in choices for _ in windows])
+    weights = pseudo.weights[rows] * shares.to(pseudo.weights)[:, None]
+    return [window for windows in choices for window in windows], PseudoLabels(pseudo.targets[rows], weights)
+
+
+def draw_one(windows: list[Window], draw: np.random.Generator) -> Window:
+    """Draw one of a text's strong views."""
+    return windows[int(draw.integers(len(windows)))]

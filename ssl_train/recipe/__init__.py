@@ -1,0 +1,42 @@
+"""A training recipe: its sections, its file, and what is wrong with it in the words of who writes one."""
+
+from .augment import (
+    COMPUTED,
+    LOCAL,
+    AugmentSettings,
+    BacktranslationSettings,
+    ComputedStrategy,
+    EdaSettings,
+    QualitySettings,
+)
+from .data import DataSettings, FieldNames, FileSource, HubSource, Source, Sources
+from .endpoint import BudgetSettings, EndpointSettings
+from .method import MethodSettings
+from .model import Recipe
+from .sections import Section
+from .training import CalibrationSettings, ExportSettings, ReportSettings, TrainingSettings
+
+__all__ = [
+    "COMPUTED",
+    "LOCAL",
+    "AugmentSettings",
+    "BacktranslationSettings",
+    "BudgetSettings",
+    "CalibrationSettings",
+    "ComputedStrategy",
+    "DataSettings",
+    "EdaSettings",
+    "EndpointSettings",
+    "ExportSettings",
+    "FieldNames",
+    "FileSource",
+    "HubSource",
+    "MethodSettings",
+    "QualitySettings",
+    "Recipe",
+    "ReportSettings",
+    "Section",
+    "Source",
+    "Sources",
+    "TrainingSettings",
+]

@@ -1,0 +1,62 @@
+"""The training method of a recipe."""
+
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from .sections import Section
+
+
+class MethodSettings(Section):
+    """The training method, its confidence threshold in [0, 1] and the weights of its labelled and unlabelled losses.
+
+    ``gamma`` is MarginMatch's least average pseudo-margin, in logits, or ``virtual``: found by a class that no text is
+    of, as published. ``heads`` is how many MultiMatch has, which adapts its thresholds and reads neither ``threshold``
+    nor ``gamma``.
+    FixMatch's ``thresholds`` are one ``fixed`` for all, lower for the class that is chosen less often (``flexmatch``),
+    or found from the predictions (``freematch``, which does not read ``threshold``).
+    The weight of the unlabelled loss rises to ``lambda_u`` in ``ramp_steps`` steps from its beginning.
+    ``targets`` are the predicted labels (``hard``) or their probabilities (``soft``).
+    ``rewrites`` says whether ``one`` of a text's is drawn in a step or ``all`` are held to its target.
+    With ``alignment`` the pool's predictions are held to the classes' shares among the labels or, where it is known,
+    to ``class_prior``, the share of harmful texts in the pool.
+    ``vote_trust`` is the factor of the network's own log odds beside those of a vote, where ``data.votes`` has one.
+    """
+
+    name: Literal["supervised", "fixmatch", "marginmatch", "multimatch"] = "fixmatch"
+    threshold: float = Field(default=0.95, ge=0, le=1)
+    thresholds: Literal["fixed", "flexmatch", "freematch"] = "fixed"
+    gamma: Literal["virtual"] | float = "virtual"
+    heads: int = Field(default=3, ge=3, le=15)
+    lambda_s: float = Field(default=1.0, ge=0)
+    lambda_u: float = Field(default=1.0, ge=0)
+    ramp_steps: int = Field(default=0, ge=0)
+    targets: Literal["hard", "soft"] = "hard"
+    rewrites: Literal["one", "all"] = "one"
+    alignment: bool = False
+    class_prior: float | None = Field(default=None, gt=0, lt=1)
+    vote_trust: float = Field(default=0.5, ge=0)
+
+    @field_validator("heads")
+    @classmethod
+    def _is_odd(cls, heads: int) -> int:
+        if heads % 2 == 0:
+            raise ValueError("must be odd, as 3 (the published number) is")
+        return heads
+
+    @model_validator(mode="after")
+    def _uses_its_thresholds(self) -> Self:
+        if self.thresholds != "fixed" and self.name != "fixmatch":
+            raise ValueError(
+                f"thresholds is {self.thresholds!r}, which {self.name} does not use: set name to fixmatch, or leave "
+                "thresholds out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _uses_its_prior(self) -> Self:
+        if self.class_prior is not None and not self.alignment:
+            raise ValueError(
+                f"class_prior is {self.class_prior:g}, which nothing uses: set alignment to true, or leave it out"
+            )
+        return self

@@ -1,0 +1,1 @@
+"""The endpoint's votes: which texts get one, and what they teach."""

@@ -1,0 +1,42 @@
+"""What is refused before any vote is asked for, because its votes could not be used."""
+
+from ...classifier.errors import DataError, SettingsError
+from ..data.training_texts import TrainingTexts
+from ..recipe import Recipe
+
+
+def require_votes_of_use(recipe: Recipe, texts: TrainingTexts) -> None:
+    """Refuse votes that could belong to two texts, and votes that are wanted but neither recorded nor to be asked.
+
+    Raises:
+        DataError: a labelled text and another one of the pool share an id that has, or would get, a vote.
+        SettingsError: ``augment.vote`` wants votes on more texts than ``data.votes`` holds, and there is no endpoint.
+    """
+    _require_own_ids(recipe, texts)
+    if recipe.augment.vote and recipe.augment.endpoint is None:
+        _require_recorded(texts)
+
+
+def _require_own_ids(recipe: Recipe, texts: TrainingTexts) -> None:
+    shared = {record.id for record in texts.labelled} & {record.id for record in texts.pool}
+    named = "augment.vote"
+    if not recipe.augment.vote:
+        # Rewrites are looked up for the pool alone, where an id is that of one text; only votes need more.
+        shared &= texts.votes.keys()
+        named = "data.votes"
+    if shared:
+        raise DataError(
+            f"{named}: ids such as {min(shared)!r} (there are {len(shared)}) stand for a labelled text and for another "
+            "one of the pool, so a vote could be of either; give the records of both sets different ids"
+        )
+
+
+def _require_recorded(texts: TrainingTexts) -> None:
+    labelled, pool = (
+        sum(record.id not in texts.votes for record in records) for records in (texts.labelled, texts.pool)
+    )
+    if labelled or pool:
+        raise SettingsError(
+            f"augment.vote is true, but data.votes has no vote on {labelled} labelled and {pool} pool texts and there "
+            "is nobody to ask: set augment.endpoint, or leave augment.vote out to train with the recorded votes alone"
+        )
