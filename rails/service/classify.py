@@ -11,27 +11,18 @@ from typing import Any
 from uuid import uuid4
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
 from ...classifier.tasks import LABELS
 from ..verdict import Verdict
 from .about import about, model_name
-from .judging import SharedService, TaskOfPath, Texts, chosen_task, judge
+from .judging import SharedService, TaskOfPath, TextsRequest, chosen_task, judge
 
 router = APIRouter()
 
 
-class ClassifyRequest(BaseModel):
-    """Attributes: input, one text or several; model; prompt, what the input answers: one text, or one for each."""
-
-    input: Texts
-    model: str | None = None
-    prompt: Texts | None = None
-
-
 @router.post("/classify")
 @router.post("/{task}/classify")
-async def classify(request: ClassifyRequest, of_path: TaskOfPath, service: SharedService) -> dict[str, Any]:
+async def classify(request: TextsRequest, of_path: TaskOfPath, service: SharedService) -> dict[str, Any]:
     """Judge the input."""
     task = chosen_task(of_path, request.model, request.prompt)
     verdicts = await judge(service, task, request.input, request.prompt)

@@ -28,10 +28,8 @@ class Gate:
         self._app = app
         self._service = service
         self._keys = keys
-        settings = service.settings
-        rate = settings.rate_limit
-        burst = settings.burst or max(1, round(2 * (rate or 1)))
-        self._rate = None if rate is None else RateLimit(rate, burst)
+        rate, burst = service.settings.rate_limit, service.settings.burst
+        self._rate = None if rate is None else RateLimit(rate, burst or max(1, round(2 * rate)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Annotated, get_args
 
 from fastapi import Depends, Request
+from pydantic import BaseModel
 
 from ...classifier.tasks import Task
 from ..guard import Guard
@@ -17,6 +18,20 @@ Texts = str | list[str]
 """One text or several, as OpenAI and vLLM take them."""
 
 TASKS: tuple[Task, ...] = get_args(Task)
+
+
+class TextsRequest(BaseModel):
+    """The body of a request to ``/v1/moderations`` or ``/classify``.
+
+    Attributes:
+        input: one text or several.
+        model: which model judges.
+        prompt: what the input answers, one text for all or one for each.
+    """
+
+    input: Texts
+    model: str | None = None
+    prompt: Texts | None = None
 
 
 def shared_service(request: Request) -> Service:

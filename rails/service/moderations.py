@@ -10,28 +10,19 @@ from typing import Any
 from uuid import uuid4
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
 from ..verdict import Verdict
 from .about import about, model_name
-from .judging import SharedService, TaskOfPath, Texts, chosen_task, judge
+from .judging import SharedService, TaskOfPath, TextsRequest, chosen_task, judge
 
 router = APIRouter()
 
 _NAMES_OF_OPENAI = re.compile(r"(omni|text)-moderation-[\w.-]+")
 
 
-class ModerationRequest(BaseModel):
-    """Attributes: input, one text or several; model; prompt, what the input answers: one text, or one for each."""
-
-    input: Texts
-    model: str | None = None
-    prompt: Texts | None = None
-
-
 @router.post("/v1/moderations")
 @router.post("/{task}/v1/moderations")
-async def moderate(request: ModerationRequest, of_path: TaskOfPath, service: SharedService) -> dict[str, Any]:
+async def moderate(request: TextsRequest, of_path: TaskOfPath, service: SharedService) -> dict[str, Any]:
     """Judge the input."""
     name = None if request.model is None or _NAMES_OF_OPENAI.fullmatch(request.model) else request.model
     task = chosen_task(of_path, name, request.prompt)
