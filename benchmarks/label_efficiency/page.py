@@ -43,14 +43,15 @@ def write_page(page: Path, rows: Sequence[Row]) -> None:
 
 
 def _sections(rows: Sequence[Row], figures: Path) -> list[str]:
-    """Write a section for each suite that has results, and one for the results of no suite."""
+    """Write a section for each suite that has results beside those of the sections before it, and one for the rest."""
     parts: list[str] = []
     told: set[int] = set()
     for suite in SUITES:
         lines = set(lines_of(suite))
         found = [row for row in rows if Cell.of(row).line() in lines]
-        told |= {id(row) for row in found}
-        if found:
+        news = {id(row) for row in found} - told
+        told |= news
+        if news:
             parts += [f"### {TITLES[suite]}", *_plotted(suite, found, rows, figures), table(found, rows)]
     rest = [row for row in rows if id(row) not in told]
     return [*parts, f"### {ELSE}", table(rest, rows)] if rest else parts
