@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ...classifier.errors import SettingsError
+from ..places import first_there, places_of, tried
 from .template import SHIPPED
 
 FILE_ENDINGS = (".txt", ".md")
@@ -26,13 +27,10 @@ def read_policy(policy: str | None, base: Path | None = None) -> str:
 
 
 def _find(path: str, base: Path | None) -> Path:
-    relative = Path(path).expanduser()
-    places = [relative] if base is None or relative.is_absolute() else [relative, base / relative]
-    for place in places:
-        if place.is_file():
-            return place
-    tried = " and ".join(str(place.absolute()) for place in places)
-    raise SettingsError(f"augment.policy: no file {path} (looked for {tried})")
+    places = places_of(path, base)
+    if (found := first_there(places)) is None:
+        raise SettingsError(f"augment.policy: no file {path} ({tried(places)})")
+    return found
 
 
 def _content(file: Path) -> str:

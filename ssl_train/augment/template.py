@@ -25,6 +25,7 @@ from pathlib import Path
 
 from ...classifier.errors import SettingsError
 from ...classifier.tasks import Task
+from ..places import first_there, places_of, tried
 from ..recipe import LOCAL
 
 SHIPPED = Path(__file__).parent / "templates"
@@ -162,10 +163,7 @@ def _shipped(strategy: str, part: Task) -> Path:
 
 
 def _users(strategy: str, part: Task, base: Path | None) -> Path:
-    relative = Path(strategy.replace("{part}", part)).expanduser()
-    places = [relative] if base is None or relative.is_absolute() else [relative, base / relative]
-    for place in places:
-        if place.is_file():
-            return place
-    tried = " and ".join(str(place.absolute()) for place in places)
-    raise SettingsError(f"augment.strategy: no template file {strategy} (looked for {tried})")
+    places = places_of(strategy.replace("{part}", part), base)
+    if (found := first_there(places)) is None:
+        raise SettingsError(f"augment.strategy: no template file {strategy} ({tried(places)})")
+    return found

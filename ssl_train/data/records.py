@@ -3,7 +3,6 @@
 import difflib
 import hashlib
 import logging
-import os
 import random
 import re
 import unicodedata
@@ -15,6 +14,7 @@ from typing import Any
 from ...classifier.errors import DataError
 from ...classifier.inputs import Exchange
 from ...classifier.tasks import LABELS, Task
+from ..places import first_there, places_of, tried
 from ..recipe import FieldNames, FileSource, HubSource, Source, Sources
 from .reading import Table, open_dataset, open_table
 from .recorded import load_rewrites, load_votes
@@ -45,14 +45,11 @@ def find_path(path: str, task: Task, base: Path | None = None) -> Path:
     Raises:
         DataError: it is in neither place.
     """
-    relative = Path(path.replace("{task}", task)).expanduser()
-    places = [relative] if base is None or relative.is_absolute() else [relative, base / relative]
-    for place in places:
-        if os.path.exists(place):  # Path.exists raises where a name is too long
-            return place
-    tried = " and ".join(str(place.absolute()) for place in places)
+    places = places_of(path.replace("{task}", task), base)
+    if (found := first_there(places)) is not None:
+        return found
     hint = f"; for a data set of the Hub write {{hub: {path}}}" if re.fullmatch(r"[\w.-]+/[\w-]+", path) else ""
-    raise DataError(f"{path}: no such file (looked for {tried}){hint}")
+    raise DataError(f"{path}: no such file ({tried(places)}){hint}")
 
 
 def load_records(sources: Sources, task: Task, *, labelled: bool, base: Path | None = None) -> list[Record]:

@@ -13,7 +13,7 @@ from .data import DataSettings, FieldNames, FileSource, HubSource, Source, Sourc
 from .endpoint import BudgetSettings, EndpointSettings
 from .method import MethodSettings
 from .model import Recipe
-from .sections import Section
+from .sections import Policy, Section
 from .training import CalibrationSettings, ExportSettings, ReportSettings, TrainingSettings
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "FileSource",
     "HubSource",
     "MethodSettings",
+    "Policy",
     "QualitySettings",
     "Recipe",
     "ReportSettings",

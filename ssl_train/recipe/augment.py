@@ -6,14 +6,12 @@ from typing import Literal, get_args
 from pydantic import Field, field_validator
 
 from .endpoint import EndpointSettings
-from .sections import Section
+from .sections import Policy, Section
 
 ComputedStrategy = Literal["identity", "eda"]
 
-
 COMPUTED: tuple[ComputedStrategy, ...] = get_args(ComputedStrategy)
 """Strategies whose strong views are computed in every run, from the text and the seed alone, and not stored."""
-
 
 LOCAL = (*COMPUTED, "backtranslation")
 """Strategies that need no endpoint."""
@@ -67,7 +65,7 @@ class AugmentSettings(Section):
     quality: QualitySettings = QualitySettings()
     cache: str = ".railmatch/rewrites.sqlite"
     vote: bool = False
-    policy: str | None = None
+    policy: Policy | None = None
     max_votes: int | None = Field(default=None, ge=1)
     vote_choice: Literal["random", "uncertain"] = "random"
 
@@ -78,13 +76,6 @@ class AugmentSettings(Section):
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"{', '.join(sorted(twice))}: a strategy (a file: its name without ending) may stand once")
         return strategy
-
-    @field_validator("policy")
-    @classmethod
-    def _says_something(cls, policy: str | None) -> str | None:
-        if policy is not None and not policy.strip():
-            raise ValueError("must say what counts as harmful, or name a .txt or .md file that does")
-        return policy
 
     @property
     def asked(self) -> list[str]:

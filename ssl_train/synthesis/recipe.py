@@ -2,10 +2,10 @@
 
 from typing import Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from ...classifier.tasks import Task
-from ..recipe import EndpointSettings, FieldNames, Section
+from ..recipe import EndpointSettings, FieldNames, Policy, Section
 
 
 class SeedSettings(Section):
@@ -79,7 +79,7 @@ class SynthesisRecipe(Section):
     task: Task
     seed: int = Field(default=0, ge=0)
     seeds: SeedSettings
-    policy: str | None = None
+    policy: Policy | None = None
     policy_tokens: int = Field(default=4000, ge=1)
     endpoint: EndpointSettings
     cache: str = ".railmatch/synthesis.sqlite"
@@ -88,10 +88,3 @@ class SynthesisRecipe(Section):
     judges: JudgeSettings = JudgeSettings()
     curation: CurationSettings = CurationSettings()
     classifier: str | None = None
-
-    @field_validator("policy")
-    @classmethod
-    def _says_something(cls, policy: str | None) -> str | None:
-        if policy is not None and not policy.strip():
-            raise ValueError("must say what counts as harmful, or name a .txt or .md file that does")
-        return policy
