@@ -39,12 +39,24 @@ def folder_replaced_atomically(folder: Path) -> Iterator[Path]:
         yield temporary
         os.chmod(temporary, 0o755)
         if folder.exists():
-            old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.old."))
-            os.replace(folder, old / folder.name)
-            os.replace(temporary, folder)
-            shutil.rmtree(old)
+            _replace_folder(folder, temporary)
         else:
             os.replace(temporary, folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _replace_folder(folder: Path, new: Path) -> None:
+    """Move ``folder`` away and ``new`` into its place, or ``folder`` back where that fails."""
+    away = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.old."))
+    old = away / folder.name
+    try:
+        os.replace(folder, old)
+        os.replace(new, folder)
+    except BaseException:
+        if os.path.lexists(old) and not os.path.lexists(folder):
+            os.replace(old, folder)
+        shutil.rmtree(away, ignore_errors=True)
+        raise
+    shutil.rmtree(away, ignore_errors=True)  # the new folder is in place: what cannot be removed is no failed save

@@ -1,5 +1,6 @@
 """Writing so that a failure leaves what was there before, and nothing half-written beside it."""
 
+import os
 import stat
 
 import pytest
@@ -71,6 +72,41 @@ def test_a_stop_half_way_leaves_the_old_folder(tmp_path, stop):
         raise stop
     assert [path.name for path in folder.iterdir()] == ["old"]
     assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+@pytest.mark.parametrize("stop", [OSError, KeyboardInterrupt])
+def test_a_move_that_fails_leaves_the_old_folder(tmp_path, monkeypatch, failing, stop):
+    folder = tmp_path / "prompt"
+    folder.mkdir()
+    (folder / "old").touch()
+    replace, moves = os.replace, []
+
+    def fails_once(source, target):
+        moves.append(source)
+        if len(moves) == failing:
+            raise stop("the move failed")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fails_once)
+    with pytest.raises(stop, match="the move failed"), folder_replaced_atomically(folder) as temporary:
+        (temporary / "new").touch()
+    assert [path.name for path in folder.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_an_old_folder_that_cannot_be_removed_is_no_failure(tmp_path, monkeypatch):
+    folder = tmp_path / "prompt"
+    folder.mkdir()
+    (folder / "old").touch()
+
+    def refuses(path, *, dir_fd=None):
+        raise PermissionError(f"{path} cannot be removed")
+
+    with folder_replaced_atomically(folder) as temporary:
+        (temporary / "new").touch()
+        monkeypatch.setattr(os, "unlink", refuses)
+    assert [path.name for path in folder.iterdir()] == ["new"]
 
 
 def test_a_stop_half_way_leaves_no_new_folder(tmp_path):
