@@ -18,10 +18,11 @@ def blocked_by_kind(model: Path, test: Path) -> dict[tuple[str, str], tuple[int,
     ``model`` is a folder that a training has written which ended with the test examples of the file ``test``.
 
     Raises:
-        ModelError: the folder holds no report. ValueError: the model was not measured on this file.
+        ModelError: the folder holds no report. ValueError: the model was measured on more or fewer texts.
     """
     facts = read_facts(model)
-    rows = [json.loads(line) for line in test.read_text(encoding="utf-8").splitlines()]
+    with test.open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
     scores = facts.scores.test.scores if facts.scores.test else []
     counts: defaultdict[tuple[str, str], tuple[int, int]] = defaultdict(lambda: (0, 0))
     for row, score in zip(rows, scores, strict=True):

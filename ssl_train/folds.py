@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from ..classifier.errors import SettingsError
+from ..classifier.inputs import Exchange
 from ..classifier.tasks import LABELS
 from .data.records import Record
 
@@ -13,7 +14,7 @@ from .data.records import Record
 def held_back_folds(labelled: Sequence[Record], folds: int, seed: int) -> list[list[int]]:
     """Deal the positions of labelled records into ``folds`` seeded parts with both classes in equal shares.
 
-    With 0 folds nothing is held back, and there are no parts.
+    Records of the same text are held back together. With 0 folds nothing is held back, and there are no parts.
 
     Raises:
         SettingsError: a class has fewer examples than there are folds, so that some part would be without it.
@@ -29,5 +30,10 @@ def held_back_folds(labelled: Sequence[Record], folds: int, seed: int) -> list[l
             f"calibration.folds is {folds}, but each fold needs an example of either class and there are {held}: "
             f"set it {fewer}, or add labels"
         )
-    dealer = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    texts: dict[Exchange, int] = {}
+    groups = [texts.setdefault(record.exchange, len(texts)) for record in labelled]
+    if len(texts) < len(labelled):
+        together = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+        return [held_back.tolist() for _, held_back in together.split(truth, truth, groups)]
+    dealer = StratifiedKFold(folds, shuffle=True, random_state=seed)  # parts whose sizes are closer to equal
     return [held_back.tolist() for _, held_back in dealer.split(truth, truth)]

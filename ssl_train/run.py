@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,8 @@ def train(
     require_room(out)
     require_test(recipe, base)
     texts = texts or load_texts(recipe, base)
+    if recipe.method.name == "supervised":
+        texts = replace(texts, pool=[])  # it is not learnt from, so nothing that is told of the training is about it
     require_votes_of_use(recipe, texts)
     folds = held_back_folds(texts.labelled, recipe.calibration.folds, recipe.seed)
     if folds:

@@ -165,10 +165,14 @@ class Comparison:
         return _Request(pair, template, key)
 
     def requests(self, pairs: Iterable[Pair], quality: QualitySettings, cache: Cache) -> Iterator[_Request]:
-        """List the questions that are not answered yet, about pairs that are not off topic."""
+        """List the questions that are not answered yet, each once, about pairs that are not off topic."""
+        seen: set[Key] = set()
         for pair in pairs:
             request = self.request(pair)
-            if not is_off_topic(pair.answer.similarity, quality.similarity_floor) and cache.get(request.key) is None:
+            if is_off_topic(pair.answer.similarity, quality.similarity_floor) or request.key in seen:
+                continue
+            seen.add(request.key)
+            if cache.get(request.key) is None:
                 yield request
 
     def ask_about(self, pairs: Pairs, quality: QualitySettings, cache: Cache, progress: Progress) -> Tally:

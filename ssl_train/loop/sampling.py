@@ -56,7 +56,8 @@ class PoolSampler:
             ValueError: the pool is empty, or there are no texts a step.
         """
         groups = [np.flatnonzero(voted), np.flatnonzero(~voted)]
-        of_voted = min(batch - 1, round(batch * max(voted.mean(), VOTED_SHARE))) if len(voted) else 0
+        of_voted = round(batch * max(voted.mean(), VOTED_SHARE)) if len(voted) else 0
+        of_voted = min(of_voted, batch - 1, len(groups[0]))  # no text twice in a batch, and a place for the others
         sizes = [of_voted, batch - of_voted]
         if of_voted == 0 or voted.all() or not voted.any():
             groups, sizes = [np.arange(len(voted))], [batch]

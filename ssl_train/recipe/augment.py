@@ -1,9 +1,9 @@
 """How a recipe's strong views are made, and what else the endpoint is asked."""
 
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from .endpoint import EndpointSettings
 from .sections import Policy, Section
@@ -76,6 +76,12 @@ class AugmentSettings(Section):
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"{', '.join(sorted(twice))}: a strategy (a file: its name without ending) may stand once")
         return strategy
+
+    @model_validator(mode="after")
+    def _has_a_judge(self) -> Self:
+        if self.quality.label_kept and self.endpoint is None:
+            raise ValueError("quality.label_kept asks an endpoint: set endpoint, or leave label_kept out")
+        return self
 
     @property
     def asked(self) -> list[str]:

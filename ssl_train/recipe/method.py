@@ -35,7 +35,7 @@ class MethodSettings(Section):
     rewrites: Literal["one", "all"] = "one"
     alignment: bool = False
     class_prior: float | None = Field(default=None, gt=0, lt=1)
-    vote_trust: float = Field(default=0.5, ge=0)
+    vote_trust: float = Field(default=0.5, ge=0, le=1)
 
     @field_validator("heads")
     @classmethod

@@ -21,7 +21,7 @@ def judge_object(reply: Reply) -> tuple[Status, str]:
         return "too_long", reply.text
     found = read_object(reply.text)
     if found is not None:
-        return "kept", json.dumps(found, ensure_ascii=False)
+        return "kept", json.dumps(found)  # ASCII: half an emoji, which JSON can spell, cannot be stored as text
     return ("refused" if is_refusal("", reply.text) else "unreadable"), reply.text
 
 

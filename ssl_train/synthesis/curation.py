@@ -55,7 +55,9 @@ def _vote(
     lost: list[Row] = []
     for number, endpoint in enumerate(judges(recipe.judges, recipe.endpoint)):
         questions = ask_for_votes(samples, number, recipe.judges.batch, recipe.seed, policy, endpoint)
-        lost += desk.ask("judgements", questions, endpoint, later, included=True)
+        # The one answer of a judge that is asked once may well be lost: it then agrees with nothing.
+        named = "judges.models" if recipe.judges.models else "endpoint.model"
+        lost += desk.ask("judgements", questions, endpoint, later, included=True, named=named, telling=2)
         for question, found in desk.found(questions):
             agreeing += read_votes(question, found)
     return counted(samples, agreeing, recipe.judges.calls), lost

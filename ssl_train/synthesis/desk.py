@@ -45,16 +45,20 @@ class Desk:
         later: Estimate,
         *,
         included: bool = False,
+        named: str = "endpoint.model",
+        telling: int = 1,
     ) -> list[Row]:
         """See to it that every question has an answer, and list those without a usable one as rejected.
 
         ``later`` is what the steps after this one take at most; these questions too where they are ``included``.
+        ``named`` is the setting that names the model; of ``telling`` questions or more one answer must be of use.
 
         Raises:
             EndpointError: the endpoint cannot be used, has stopped answering, or none of its answers is of use.
             DataError: the cache cannot be used.
         """
-        missing = [question for question in questions if self._cache.get(question.key) is None]
+        asked = {question.key: question for question in questions}  # two texts may be alike, and so their questions
+        missing = [question for question in asked.values() if self._cache.get(question.key) is None]
         if missing and self._agree:
             self._agree(later if included else estimate_of(missing, endpoint) + later)
             self._agree = None
@@ -66,7 +70,7 @@ class Desk:
             self.output_tokens += tally.output_tokens
             if tally.budget:
                 raise EndpointError(f"{tally.budget}; raise it and run again: what was answered is stored")
-        return self._lost(what, questions, endpoint)
+        return self._lost(what, questions, f"{named}, or {REWORDING}", endpoint, telling)
 
     def found(self, questions: Sequence[Question]) -> Iterator[tuple[Question, dict[str, object]]]:
         """List the questions that have a usable answer, with the JSON object of it."""
@@ -75,7 +79,9 @@ class Desk:
             if answer and answer.status == "kept":
                 yield question, json.loads(answer.text)
 
-    def _lost(self, what: str, questions: Sequence[Question], endpoint: EndpointSettings) -> list[Row]:
+    def _lost(
+        self, what: str, questions: Sequence[Question], cure: str, endpoint: EndpointSettings, telling: int
+    ) -> list[Row]:
         answers = [(question, self._cache.get(question.key)) for question in questions]
         unanswered = sum(answer is None for _, answer in answers)
         if unanswered > LOST_SHARE * len(questions):
@@ -84,12 +90,12 @@ class Desk:
                 "what was answered is stored"
             )
         lost = [(question, answer) for question, answer in answers if answer is None or answer.status != "kept"]
-        if questions and len(lost) == len(questions):
+        if telling <= len(questions) == len(lost):
             said = Counter(_fate(answer) for _, answer in lost)
             listed = ", ".join(f"{count} {fate}" for fate, count in said.most_common())
             raise EndpointError(
                 f"model {endpoint.model!r}: none of {len(questions)} calls for {what} gave an answer of use "
-                f"({listed}); name another in endpoint.model, or {REWORDING}"
+                f"({listed}); name another in {cure}"
             )
         return [
             Row("rejected", "answer", _fate(answer), seed=question.sources[0].seed, text=answer.text if answer else "")

@@ -34,5 +34,5 @@ def _seed(record: Record, category: object, field: str, at: str) -> Sample:
             f"{at}: the field {field!r} must name the seed's category; fill it in, or name another field in "
             "seeds.category"
         )
-    name, prompt = " ".join(category.split()), without_surrogates(record.exchange.prompt)
+    name, prompt = (without_surrogates(text) for text in (" ".join(category.split()), record.exchange.prompt))
     return Sample(Exchange(prompt), record.label or 0, name, record.id, own_id=record.id)

@@ -9,10 +9,13 @@ def require_votes_of_use(recipe: Recipe, texts: TrainingTexts) -> None:
     """Refuse votes that could belong to two texts, and votes that are wanted but neither recorded nor to be asked.
 
     Raises:
-        DataError: a labelled text and another one of the pool share an id that has, or would get, a vote.
+        DataError: a labelled text and another one of the pool share an id that has, or would get, a vote; or recorded
+            votes alone are to be used, and no labelled text, or no text of the pool, has one.
         SettingsError: ``augment.vote`` wants votes on more texts than ``data.votes`` holds, and there is no endpoint.
     """
     _require_own_ids(recipe, texts)
+    if recipe.data.votes is not None and not recipe.augment.vote and recipe.method.name != "supervised":
+        _require_matching(recipe.data.votes, texts)
     if recipe.augment.vote and recipe.augment.endpoint is None:
         _require_recorded(texts)
 
@@ -40,3 +43,12 @@ def _require_recorded(texts: TrainingTexts) -> None:
             f"augment.vote is true, but data.votes has no vote on {labelled} labelled and {pool} pool texts and there "
             "is nobody to ask: set augment.endpoint, or leave augment.vote out to train with the recorded votes alone"
         )
+
+
+def _require_matching(file: str, texts: TrainingTexts) -> None:
+    for name, records in (("labelled example", texts.labelled), ("text of the pool", texts.pool)):
+        if not any(record.id in texts.votes for record in records):
+            raise DataError(
+                f"data.votes: no {name} has a vote in {file}, by the ids; votes are needed on both, because the labels "
+                "say what a vote is worth: vote on more texts, see to the ids, or leave data.votes out"
+            )

@@ -8,6 +8,7 @@ import numpy as np
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
+from ...classifier.errors import DataError
 from ..augment.votes import VoteSet, collect_votes
 from ..data.records import Record
 from ..data.training_texts import TrainingTexts
@@ -41,7 +42,7 @@ def gather_votes(
 
     Raises:
         SettingsError: the policy cannot be read.
-        DataError: the cache cannot be used.
+        DataError: the cache cannot be used, or no labelled example got a vote.
         EndpointError: the endpoint cannot be used, has stopped answering, or refuses nearly everything.
         ModelError: the classifier that chooses cannot be trained.
     """
@@ -55,6 +56,12 @@ def gather_votes(
             )
 
     labelled = ask(texts.labelled)
+    if not labelled.votes:
+        raise DataError(
+            f"{'augment.vote' if recipe.augment.vote else 'data.votes'}: none of the labelled examples got a vote, so "
+            "nothing says what a vote is worth; see to the endpoint, its budget and augment.policy, or train without "
+            "votes"
+        )
     chosen = chosen_without_training(recipe, texts.pool, texts.votes)
     pool = ask(_uncertain(recipe, texts, work, accelerator, progress) if chosen is None else chosen)
     counts = {"labelled": labelled.counts, "pool": pool.counts}

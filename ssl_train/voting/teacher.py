@@ -28,7 +28,7 @@ class VoteTeacher:
 
     log_odds: log odds of harmful by the vote alone, shape (pool,); 0 where there is no vote.
     voted: whether a text has a vote, bool of shape (pool,).
-    trust: factor of the network's own log odds, at least 0; below 1, since the network learnt from its own targets.
+    trust: factor of the network's own log odds, from 0 to 1, since the network learnt from its own targets.
     """
 
     log_odds: Tensor

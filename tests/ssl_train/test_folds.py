@@ -51,3 +51,11 @@ def test_one_example_of_a_class_leaves_no_folds():
         SettingsError, match=r"1 unharmful and 9 harmful: set it to 0 \(no calibration\), or add labels"
     ):
         held_back_folds(labelled(1, 9), 2, seed=0)
+
+
+def test_the_same_text_is_never_held_back_and_trained_on():
+    labelled = [Record(f"r{n}", Exchange(f"text {n // 2}"), n // 2 % 2) for n in range(40)]  # every text twice
+    for held_back in held_back_folds(labelled, 4, seed=0):
+        texts = {labelled[position].exchange for position in held_back}
+        assert len(held_back) == 2 * len(texts)
+        assert {labelled[position].label for position in held_back} == {0, 1}

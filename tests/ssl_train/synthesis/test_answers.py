@@ -37,7 +37,7 @@ def test_what_is_no_object(answer: str):
 def test_what_became_of_an_answer(reply: Reply, status: str):
     found, text = judge_object(reply)
     assert found == status
-    assert text == ('{"a": "ä"}' if status == "kept" else reply.text)
+    assert text == (r'{"a": "\u00e4"}' if status == "kept" else reply.text)
 
 
 def test_only_texts_count_and_no_more_than_were_asked_for():
@@ -45,3 +45,10 @@ def test_only_texts_count_and_no_more_than_were_asked_for():
     assert texts_under(found, "harmful", 2) == ["a", "d\ufffd"]
     assert texts_under(found, "1", 1) == ["alone"]
     assert texts_under(found, "2", 1) == []
+
+
+def test_half_an_emoji_spelt_in_json_can_be_stored():
+    status, text = judge_object(Reply('{"harmful": ["a \\ud83d b"]}'))
+    assert status == "kept"
+    text.encode("utf-8")
+    assert texts_under(read_object(text) or {}, "harmful", 3) == ["a \ufffd b"]

@@ -5,7 +5,7 @@ from railmatch.classifier.errors import DataError, SettingsError
 from railmatch.classifier.inputs import Exchange
 from railmatch.ssl_train.data.records import Record
 from railmatch.ssl_train.data.training_texts import TrainingTexts
-from railmatch.ssl_train.recipe import Recipe
+from railmatch.ssl_train.recipe import MethodSettings, Recipe
 from railmatch.ssl_train.voting.checks import require_votes_of_use
 
 
@@ -23,13 +23,13 @@ def texts(labelled: str, pool: str, **votes: int) -> TrainingTexts:
 
 
 def test_own_ids_and_votes_on_all_texts_pass():
-    require_votes_of_use(recipe(), texts("ab", "cd", a=1))
+    require_votes_of_use(recipe(), texts("ab", "cd", a=1, c=1))
     require_votes_of_use(recipe(vote=True), texts("ab", "cd", a=1, b=2, c=3, d=4))
     require_votes_of_use(recipe(vote=True, endpoint={"model": "m"}), texts("ab", "cd", a=1))
 
 
 def test_a_shared_id_without_a_vote_is_none_of_our_business():
-    require_votes_of_use(recipe(), texts("ab", "bc", a=1))
+    require_votes_of_use(recipe(), texts("ab", "bc", a=1, c=2))
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,20 @@ def test_votes_that_nobody_can_give_are_refused():
         "augment.vote is true, but data.votes has no vote on 2 labelled and 1 pool texts and there is nobody to ask: "
         "set augment.endpoint, or leave augment.vote out to train with the recorded votes alone"
     )
+
+
+@pytest.mark.parametrize(
+    ("votes", "name"), [({}, "labelled example"), ({"c": 1}, "labelled example"), ({"a": 1}, "text of the pool")]
+)
+def test_recorded_votes_that_fit_nothing_are_refused(votes: dict[str, int], name: str):
+    with pytest.raises(DataError) as refused:
+        require_votes_of_use(recipe(), texts("ab", "cd", **votes))
+    assert str(refused.value) == (
+        f"data.votes: no {name} has a vote in v.jsonl, by the ids; votes are needed on both, because the labels say "
+        "what a vote is worth: vote on more texts, see to the ids, or leave data.votes out"
+    )
+
+
+def test_supervised_training_does_not_look_at_votes():
+    plain = recipe().model_copy(update={"method": MethodSettings(name="supervised")})
+    require_votes_of_use(plain, texts("ab", ""))
