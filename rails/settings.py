@@ -35,8 +35,8 @@ class RailSettings(BaseModel):
         models: folder with ``prompt/`` and ``response/``, or with one model itself.
         device: ``auto`` takes the GPU when there is one.
         fail: what happens to a text that could not be judged.
-        deadline: seconds after which a text counts as not judged, whatever the engine does; None waits as long as it
-            takes.
+        deadline: seconds, at most an hour, after which a text counts as not judged, whatever the engine does; None
+            waits as long as it takes.
         prompt_threshold: replaces the threshold stored with the model, in (0, 1].
         response_threshold: the same for responses.
         context_turns: how many of the user's earlier messages are judged together with the newest one, besides the
@@ -51,7 +51,7 @@ class RailSettings(BaseModel):
     models: str = "models"
     device: Device = "auto"
     fail: Fail = "closed"
-    deadline: float | None = Field(default=DEADLINE, gt=0)
+    deadline: float | None = Field(default=DEADLINE, gt=0, le=3600, allow_inf_nan=False)
     prompt_threshold: float | None = Field(default=None, gt=0, le=1)
     response_threshold: float | None = Field(default=None, gt=0, le=1)
     context_turns: int = Field(default=0, ge=0)

@@ -159,7 +159,7 @@ class WorkQueue:
                     return
                 now = time.monotonic()
                 if now < self._next_deadline:
-                    self._deadlines.wait(None if self._next_deadline == math.inf else self._next_deadline - now)
+                    self._deadlines.wait(min(self._next_deadline - now, threading.TIMEOUT_MAX))
                     continue
                 self._next_deadline = math.inf
                 requests = list(self._in_flight.values())

@@ -28,7 +28,7 @@ class ServiceSettings(BaseModel):
         max_body: most bytes of a request.
         max_texts: most texts of a request.
         body_seconds: how long a request may take to arrive.
-        deadline: seconds after which a text counts as not judged.
+        deadline: seconds, at most an hour, after which a text counts as not judged.
         drain: seconds between SIGTERM, when ``/readyz`` turns 503, and the end of listening.
         prompt_threshold: replaces the threshold stored with the model, in (0, 1].
         response_threshold: the same for responses.
@@ -50,7 +50,7 @@ class ServiceSettings(BaseModel):
     max_body: int = Field(default=MEBIBYTE, ge=1)
     max_texts: int = Field(default=256, ge=1)
     body_seconds: float = Field(default=10.0, gt=0)
-    deadline: float = Field(default=10.0, gt=0)
+    deadline: float = Field(default=10.0, gt=0, le=3600, allow_inf_nan=False)
     drain: float = Field(default=5.0, ge=0)
     prompt_threshold: float | None = Field(default=None, gt=0, le=1)
     response_threshold: float | None = Field(default=None, gt=0, le=1)

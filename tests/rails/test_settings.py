@@ -43,6 +43,8 @@ def test_every_setting_is_read(config: Callable[..., RailsConfig]) -> None:
         ({"prompt_threshold": 50}, "custom_data.railmatch.prompt_threshold is 50: input should be less than or equal"),
         ({"response_threshold": 0}, "custom_data.railmatch.response_threshold is 0: input should be greater than 0"),
         ({"deadline": 0}, "custom_data.railmatch.deadline is 0: input should be greater than 0"),
+        ({"deadline": 1e10}, "custom_data.railmatch.deadline is 10000000000.0: input should be less than or equal to"),
+        ({"deadline": float("inf")}, "custom_data.railmatch.deadline is inf: input should be a finite number"),
         (
             {"context_turns": -1},
             "custom_data.railmatch.context_turns is -1: input should be greater than or equal to 0",

@@ -182,6 +182,16 @@ def test_deadlines_are_kept_in_the_order_in_which_they_pass(held: tuple[Watched,
     assert not futures[0].done()
 
 
+def test_a_deadline_of_centuries_does_not_end_the_watch_over_the_others(held: tuple[Watched, Engine]) -> None:
+    watched, engine = held
+    patient = engine.submit(CAKE, deadline=1e10)
+    for text in ("bread", "tea"):
+        with pytest.raises(EngineError, match="not judged before its deadline"):
+            engine.submit(Exchange(text), deadline=0.0).result(10)
+    watched.gate.set()
+    assert patient.result(60).windows == 1
+
+
 def test_a_text_that_nobody_waits_for_any_more_is_not_judged(held: tuple[Watched, Engine]) -> None:
     watched, engine = held
     with pytest.raises(EngineError, match="deadline"):

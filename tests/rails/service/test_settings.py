@@ -21,6 +21,8 @@ def test_pairs_are_read_as_yaml_and_win_over_options() -> None:
     [
         ("deadlin=2", "deadlin: unknown setting; did you mean 'deadline'?"),
         ("deadline=0", "deadline is 0: input should be greater than 0"),
+        ("deadline=1.0e+10", "deadline is 10000000000.0: input should be less than or equal to 3600"),
+        ("deadline=.inf", "deadline is inf: input should be a finite number"),
         ("port=70000", "port is 70000: input should be less than or equal to 65535"),
         ("max_body=1.5", "max_body is 1.5: input should be a valid integer"),
         ("deadline", "--set deadline: write KEY=VALUE, such as --set max_body=4000000"),
