@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import stat
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,20 +31,27 @@ class AuditLog:
         self._writing = threading.Lock()
         try:
             self._file = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            if stat.S_ISREG(os.fstat(self._file).st_mode):  # not /dev/stdout, which others use, too
+                os.fchmod(self._file, 0o600)
         except OSError as error:
             raise SettingsError(
                 f"the audit log {file} cannot be written: {error.strerror}; name another file"
             ) from error
 
     def __call__(self, verdict: Verdict, exchange: Exchange) -> None:
-        """Write one line; a single write, so that the lines of several processes do not mix."""
+        """Write one line; a single write where the disk takes it, so that the lines of several processes do not mix.
+
+        Raises:
+            OSError: the disk is full; part of the line may have been written.
+        """
         line: dict[str, Any] = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **verdict.as_dict()}
         for name, text in exchange._asdict().items():
             if text is not None:
                 line |= {name: text} if self._text else {f"{name}_sha256": _hash(text)}
         written = (json.dumps(line) + "\n").encode("ascii")
         with self._writing:
-            os.write(self._file, written)
+            while written:
+                written = written[os.write(self._file, written) :]
 
     def close(self) -> None:
         """Close the file."""

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from disk import full_disk
 from railmatch.classifier.errors import SettingsError
 from railmatch.classifier.inputs import Exchange
 from railmatch.rails.audit import AuditLog
@@ -50,6 +52,44 @@ def test_lines_of_several_threads_and_logs_do_not_mix(tmp_path: Path) -> None:
     for log in logs:
         log.close()
     assert sorted(line["prompt"] for line in lines(tmp_path / "audit.jsonl")) == sorted(f"{n}" * 50 for n in range(200))
+
+
+def test_a_file_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    file = tmp_path / "audit.jsonl"
+    file.touch()
+    file.chmod(0o644)
+    AuditLog(file).close()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_what_is_no_ordinary_file_keeps_its_mode(tmp_path: Path) -> None:
+    pipe = tmp_path / "audit.pipe"
+    os.mkfifo(pipe)
+    pipe.chmod(0o644)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    AuditLog(pipe).close()
+    os.close(reader)
+    assert stat.S_IMODE(pipe.stat().st_mode) == 0o644
+
+
+def test_a_line_is_written_to_its_end_where_a_write_takes_a_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    log = AuditLog(tmp_path / "audit.jsonl", text=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", lambda file, data: write(file, data[:7]))
+        log(VERDICT, Exchange("a text"))
+    log.close()
+    (line,) = lines(tmp_path / "audit.jsonl")
+    assert line["prompt"] == "a text"
+
+
+def test_a_full_disk_is_an_error(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path / "audit.jsonl")
+    with full_disk(100), pytest.raises(OSError, match="too large"):
+        log(VERDICT, Exchange("a text"))
+    log.close()
 
 
 def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
