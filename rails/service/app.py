@@ -6,6 +6,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
 
 from . import classify, contents, moderations
 from .gate import Gate
@@ -13,6 +14,9 @@ from .judging import SharedService
 from .keys import Keys
 from .refusal import Refused
 from .state import Service
+
+CODES = {404: "not_found", 405: "method_not_allowed"}
+"""Words for what the framework refuses by itself; anything else is an invalid request."""
 
 router = APIRouter()
 
@@ -29,6 +33,8 @@ def build_app(service: Service) -> Gate:
         app.include_router(part)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _refused_by_the_framework)
+    app.add_exception_handler(Exception, _failed)
     return Gate(app, service, Keys(service.settings.keys()))
 
 
@@ -63,3 +69,18 @@ async def _invalid(request: Request, error: Exception) -> Response:
     fault = error.errors()[0]
     where = ".".join(str(part) for part in fault["loc"] if part != "body")
     return Refused(400, "invalid_request", f"{where or 'the request'}: {fault['msg']}").response()
+
+
+async def _refused_by_the_framework(request: Request, error: Exception) -> Response:
+    """Give an unknown address, a wrong method or a body that is no text the body of every other error."""
+    if not isinstance(error, HTTPException):
+        raise error
+    status = error.status_code
+    response = Refused(status, CODES.get(status, "invalid_request"), error.detail).response()
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """Answer what nobody foresaw; the server logs it."""
+    return Refused(500, "internal_error", "the service failed; its log says why").response()
