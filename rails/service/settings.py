@@ -65,6 +65,12 @@ class ServiceSettings(BaseModel):
             raise ValueError("tls_certificate and tls_key are given both or not at all")
         return self
 
+    @model_validator(mode="after")
+    def _a_burst_belongs_to_a_rate(self) -> Self:
+        if self.burst is not None and self.rate_limit is None:
+            raise ValueError(f"burst is {self.burst}, but nothing is limited: give rate_limit too, or leave burst out")
+        return self
+
     @classmethod
     def from_options(cls, options: dict[str, Any], overrides: Sequence[str] = ()) -> Self:
         """Make settings from a command's options and ``KEY=VALUE`` pairs, whose values are read as YAML.

@@ -28,6 +28,7 @@ def test_pairs_are_read_as_yaml_and_win_over_options() -> None:
         ("deadline", "--set deadline: write KEY=VALUE, such as --set max_body=4000000"),
         ("=2", "--set =2: write KEY=VALUE, such as --set max_body=4000000"),
         ("deadline={", "--set deadline={: the value is no YAML"),
+        ("burst=4", "burst is 4, but nothing is limited: give rate_limit too, or leave burst out"),
         ("tls_key=key.pem", "tls_certificate and tls_key are given both or not at all"),
     ],
 )
