@@ -107,14 +107,27 @@ class Engine:
         for text in ("warm", "warm " * self._classifier.settings.window):
             self.submit(Exchange(text, text)).result()
 
-    def close(self, *, drain: bool = True) -> None:
-        """Accept nothing more, answer what waits (with an EngineError unless ``drain``), and end the threads."""
+    def close(self, *, drain: bool = True, patience: float = 30.0) -> None:
+        """Accept nothing more, answer what waits (with an EngineError unless ``drain``), and end the threads.
+
+        Args:
+            drain: whether what waits is still judged.
+            patience: seconds without a new forward pass after which the threads count as hanging: they are left to end
+                with the process, and whoever still waits gets an EngineError.
+        """
         atexit.unregister(self._abandon)
         if not self._threads[0].is_alive():
             return
         self._queue.close(drain=drain)
         for thread in self._threads:
-            thread.join()
+            begun = None
+            while thread.is_alive() and begun != self.counts.batches:
+                begun = self.counts.batches
+                thread.join(patience)
+            if thread.is_alive():
+                _log.warning("%s hangs: no forward pass began for %g s; its thread is left", thread.name, patience)
+                self._queue.abandon()
+                return
 
     def __enter__(self) -> Self:
         """Give the engine itself."""

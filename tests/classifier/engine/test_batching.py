@@ -272,6 +272,21 @@ def test_close_without_draining_fails_what_waits(held: tuple[Watched, Engine]) -
             future.result(0)
 
 
+def test_close_leaves_a_forward_pass_that_hangs_behind(
+    held: tuple[Watched, Engine], caplog: pytest.LogCaptureFixture
+) -> None:
+    watched, engine = held
+    waiting = engine.submit(CAKE)
+    closing = threading.Thread(target=engine.close, kwargs={"patience": 0.05}, daemon=True)
+    closing.start()
+    with pytest.raises(EngineError, match="closed before"):
+        waiting.result(10)
+    closing.join(10)
+    assert not closing.is_alive()
+    assert not watched.gate.is_set()
+    assert caplog.messages[-1] == "railmatch-prompt hangs: no forward pass began for 0.05 s; its thread is left"
+
+
 def test_what_cannot_be_judged_is_refused_before_it_is_queued(classifier: SafetyClassifier, tiny_encoder: Path) -> None:
     with Engine(classifier) as engine, pytest.raises(TypeError, match="string, not int"):
         engine.submit(Exchange(7))
