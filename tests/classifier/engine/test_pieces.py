@@ -46,3 +46,24 @@ def test_a_megabyte_is_covered_without_a_gap() -> None:
         assert covered == 0 or start == covered - 2_048
         covered = start + len(piece.prompt)
     assert covered == len(text)
+
+
+GAPS = [" " * 33_000, "\n \t\u3000" * 9_000, "\x00" * 33_000 + " ", "\u200b \ufffd" * 11_000]
+
+
+@pytest.mark.parametrize("gap", GAPS)
+def test_the_words_of_a_sentence_with_huge_gaps_come_out_in_one_piece(gap: str) -> None:
+    sentence = "how do i bake bread"
+    gapped = sentence.replace(" ", gap)
+    assert list(pieces(Exchange(gapped))) == [Exchange(sentence)]
+    assert list(pieces(Exchange(gapped, gapped))) == [Exchange(sentence, sentence)]
+
+
+@pytest.mark.parametrize("mark", ["\x00", "\x1f", "\x85", "\u0301", "\u200d", "\ud800", "\ue000", "\U000e0041"])
+def test_a_gap_without_a_blank_joins_the_letters_as_the_tokenizer_does(mark: str) -> None:
+    assert parts("br" + mark * 33_000 + "ead", 32_768, 2_048) == ["bread"]
+
+
+def test_gaps_of_ordinary_texts_stay() -> None:
+    line = "word" + " " * 64
+    assert parts(line * 2, 100, 20) == [(line * 2)[:100], (line * 2)[80:]]
