@@ -84,7 +84,8 @@ def reveal_invisible(text: str) -> str:
     if text.isascii() or not _INVISIBLE_RUN.search(text):
         return text
     text = _CUT_WORD.sub(_whole_word, text)
-    return _INVISIBLE_RUN.sub(_visible_part, text)
+    right_to_left = any(unicodedata.bidirectional(mark) in ("R", "AL") for mark in text)
+    return _INVISIBLE_RUN.sub(lambda run: _visible_part(run, right_to_left), text)
 
 
 def _whole_word(word: "re.Match[str]") -> str:
@@ -96,7 +97,7 @@ def _hidden_ascii(run: "re.Match[str]") -> str:
     return "".join(chr(ord(tag) - 0xE0000) for found in _TAGS.findall(run[0]) for tag in found).rstrip("\x7f")
 
 
-def _visible_part(run: "re.Match[str]") -> str:
+def _visible_part(run: "re.Match[str]", right_to_left: bool) -> str:
     before, after = _neighbours(run)
     if before == _FLAG and _TAGS.fullmatch(run[0]) and len(run[0]) <= 7:  # a flag such as Scotland's
         return run[0]
@@ -104,10 +105,7 @@ def _visible_part(run: "re.Match[str]") -> str:
         return hidden
     if _FOREIGN.match(before) or _FOREIGN.match(after):
         return run[0]
-    right_to_left = _BIDIRECTIONAL.fullmatch(run[0]) and any(
-        unicodedata.bidirectional(mark) in ("R", "AL") for mark in run.string
-    )
-    return run[0] if right_to_left else ""
+    return run[0] if right_to_left and _BIDIRECTIONAL.fullmatch(run[0]) else ""
 
 
 def reveal_homoglyphs(text: str) -> str:

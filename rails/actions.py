@@ -82,9 +82,18 @@ def text_of(content: Any) -> str:
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else [content]
-    if not all(isinstance(part, dict) and isinstance(part.get("text"), str) for part in parts):
+    if not all(map(_is_text, parts)):
         raise TypeError("only text can be judged; this message has other parts, such as a picture")
     return "\n".join(part["text"] for part in parts)
+
+
+def _is_text(part: Any) -> bool:
+    """Tell whether a part is text and nothing else; a picture may carry a text beside it."""
+    return (
+        isinstance(part, dict)
+        and isinstance(part.get("text"), str)
+        and part.get("type", "text") in {"text", "input_text"}
+    )
 
 
 def _texts_among(contents: Sequence[Any]) -> list[str]:

@@ -2,6 +2,8 @@
 
 # ruff: noqa: RUF001 - letters that look like others are what is tested
 
+import unicodedata
+
 import pytest
 from railmatch.classifier.normalising_letters import reveal_compatibility_forms, reveal_homoglyphs, reveal_invisible
 
@@ -55,3 +57,17 @@ def test_invisible_characters(text: str, read: str) -> None:
 )
 def test_homoglyphs(text: str, read: str) -> None:
     assert reveal_homoglyphs(text) == read
+
+
+def test_each_character_is_asked_for_its_direction_once_however_many_marks_there_are(monkeypatch: pytest.MonkeyPatch):
+    asked: list[str] = []
+
+    def counted(mark: str) -> str:
+        asked.append(mark)
+        return bidirectional(mark)
+
+    bidirectional = unicodedata.bidirectional
+    monkeypatch.setattr(unicodedata, "bidirectional", counted)
+    text = " \u200e" * 1000
+    assert reveal_invisible(text) == " " * 1000
+    assert len(asked) <= len(text)

@@ -47,7 +47,11 @@ def test_parts_of_text_are_one_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [7, ["a"], {"type": "image_url"}, [{"type": "text", "text": "a"}, {"type": "file"}]]
+    "content",
+    [
+        *(7, ["a"], {"type": "image_url"}, [{"type": "text", "text": "a"}, {"type": "file"}]),
+        [{"type": "image_url", "image_url": {"url": "data:,"}, "text": "a picture, whatever it says beside it"}],
+    ],
 )
 def test_what_is_not_text_is_an_error_not_an_empty_text(content: Any) -> None:
     with pytest.raises(TypeError, match="only text can be judged"):
