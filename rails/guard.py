@@ -12,7 +12,7 @@ from typing import Self, get_args
 
 from ..classifier.engine.batching import Engine
 from ..classifier.engine.choose import choose_scorer
-from ..classifier.errors import EngineError, ModelError
+from ..classifier.errors import EngineError, ModelError, SettingsError
 from ..classifier.inputs import Exchange
 from ..classifier.model import SETTINGS_FILE, Device, SafetyClassifier, choose_device
 from ..classifier.normalising import undo_evasion
@@ -85,6 +85,7 @@ class Guard:
 
         Raises:
             ModelError: there is no model, one cannot be used, or CUDA was asked for and is not there.
+            SettingsError: a threshold is no probability above 0.
         """
         checks = load_checks(Path(folder), device)
         thresholds: dict[Task, float | None] = {"prompt": prompt_threshold, "response": response_threshold}
@@ -216,8 +217,18 @@ def _model_folders(folder: Path) -> list[Path]:
 
 
 def _with_thresholds(checks: Mapping[Task, Check], thresholds: Mapping[Task, float | None]) -> dict[Task, Check]:
-    """Replace the thresholds stored with the models where others are given."""
+    """Replace the thresholds stored with the models where others are given.
+
+    Raises:
+        SettingsError: one is no probability above 0, so that everything or nothing would be blocked.
+    """
     given = {task: thresholds.get(task) for task in checks}
+    for task, threshold in given.items():
+        if threshold is not None and not 0 < threshold <= 1:
+            raise SettingsError(
+                f"the threshold for a {task} is {threshold:g}: it must be above 0 and at most 1, as the scores are; "
+                "leave it out to use the model's own"
+            )
     return {
         task: check if (threshold := given[task]) is None else replace(check, threshold=threshold)
         for task, check in checks.items()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from railmatch.classifier.engine.batching import Engine
-from railmatch.classifier.errors import EngineError, ModelError
+from railmatch.classifier.errors import EngineError, ModelError, SettingsError
 from railmatch.classifier.inputs import Exchange
 from railmatch.classifier.model import SafetyClassifier
 from railmatch.rails.guard import Check, Guard, shared_guard
@@ -89,6 +89,16 @@ def test_thresholds_may_be_replaced(trigger_models: Path) -> None:
     with Guard.load(trigger_models, device="cpu", prompt_threshold=1e-7) as guard:
         assert guard.check_prompt("bread").decision == "block"
         assert guard.check_response("hi", "bread").threshold == 0.5
+
+
+@pytest.mark.parametrize("threshold", [0.0, -0.5, 82.0, float("nan")])
+def test_a_threshold_that_is_no_probability_is_refused(trigger_models: Path, threshold: float) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Guard.load(trigger_models, device="cpu", prompt_threshold=threshold)
+    assert str(refused.value) == (
+        f"the threshold for a prompt is {threshold:g}: it must be above 0 and at most 1, as the scores are; leave it "
+        "out to use the model's own"
+    )
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
