@@ -87,8 +87,9 @@ class Guard:
             ModelError: there is no model, one cannot be used, or CUDA was asked for and is not there.
             SettingsError: a threshold is no probability above 0.
         """
-        checks = load_checks(Path(folder), device)
         thresholds: dict[Task, float | None] = {"prompt": prompt_threshold, "response": response_threshold}
+        _require_probabilities(thresholds)
+        checks = load_checks(Path(folder), device)
         return cls(_with_thresholds(checks, thresholds), fail=fail, deadline=deadline, observers=observers)
 
     def check_prompt(self, text: str) -> Verdict:
@@ -217,22 +218,22 @@ def _model_folders(folder: Path) -> list[Path]:
 
 
 def _with_thresholds(checks: Mapping[Task, Check], thresholds: Mapping[Task, float | None]) -> dict[Task, Check]:
-    """Replace the thresholds stored with the models where others are given.
-
-    Raises:
-        SettingsError: one is no probability above 0, so that everything or nothing would be blocked.
-    """
+    """Replace the thresholds stored with the models where others are given."""
     given = {task: thresholds.get(task) for task in checks}
-    for task, threshold in given.items():
+    return {
+        task: check if (threshold := given[task]) is None else replace(check, threshold=threshold)
+        for task, check in checks.items()
+    }
+
+
+def _require_probabilities(thresholds: Mapping[Task, float | None]) -> None:
+    """Refuse thresholds that would block everything or nothing, before engines are started that nobody would close."""
+    for task, threshold in thresholds.items():
         if threshold is not None and not 0 < threshold <= 1:
             raise SettingsError(
                 f"the threshold for a {task} is {threshold:g}: it must be above 0 and at most 1, as the scores are; "
                 "leave it out to use the model's own"
             )
-    return {
-        task: check if (threshold := given[task]) is None else replace(check, threshold=threshold)
-        for task, check in checks.items()
-    }
 
 
 _LOADED: dict[tuple[int, Path, str], dict[Task, Check]] = {}

@@ -6,9 +6,8 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from ..classifier.errors import SettingsError
-from ..classifier.inputs import Exchange
 from ..classifier.tasks import LABELS
-from .data.records import Record
+from .data.records import Record, text_key
 
 
 def held_back_folds(labelled: Sequence[Record], folds: int, seed: int) -> list[list[int]]:
@@ -30,8 +29,8 @@ def held_back_folds(labelled: Sequence[Record], folds: int, seed: int) -> list[l
             f"calibration.folds is {folds}, but each fold needs an example of either class and there are {held}: "
             f"set it {fewer}, or add labels"
         )
-    texts: dict[Exchange, int] = {}
-    groups = [texts.setdefault(record.exchange, len(texts)) for record in labelled]
+    texts: dict[tuple[str, str | None], int] = {}
+    groups = [texts.setdefault(text_key(record.exchange), len(texts)) for record in labelled]
     if len(texts) < len(labelled):
         together = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
         return [held_back.tolist() for _, held_back in together.split(truth, truth, groups)]

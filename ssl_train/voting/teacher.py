@@ -16,10 +16,9 @@ from torch import Tensor
 
 from ...classifier.errors import DataError
 from ...classifier.tasks import LABELS
+from ..data.recorded import VOTES
 from ..data.records import Record
 from ..methods import PseudoLabels
-
-VOTES = range(5)
 
 
 @dataclass(frozen=True, slots=True)
