@@ -2,16 +2,24 @@
 
 from typing import NamedTuple
 
+from .inputs import Exchange
 from .normalising_letters import reveal_compatibility_forms, reveal_homoglyphs, reveal_invisible
 from .normalising_spacing import join_spaced_letters
 
-__all__ = ["Undone", "undo_evasion"]
+__all__ = ["Undone", "UndoneExchange", "undo_evasion", "undo_exchange"]
 
 
 class Undone(NamedTuple):
     """A text with the rewrites undone, and the names of those that were found, in the order of undoing."""
 
     text: str
+    found: tuple[str, ...]
+
+
+class UndoneExchange(NamedTuple):
+    """An exchange with the rewrites of both texts undone, and the names of those that were found."""
+
+    exchange: Exchange
     found: tuple[str, ...]
 
 
@@ -42,3 +50,11 @@ def undo_evasion(text: str) -> Undone:
             found.append(name)
             text = changed
     return Undone(text, tuple(found))
+
+
+def undo_exchange(exchange: Exchange) -> UndoneExchange:
+    """Undo the evasion of a prompt and of its response (``undo_evasion``)."""
+    prompt = undo_evasion(exchange.prompt)
+    response = undo_evasion(exchange.response or "")
+    without = Exchange(prompt.text, None if exchange.response is None else response.text)
+    return UndoneExchange(without, tuple(dict.fromkeys(prompt.found + response.found)))

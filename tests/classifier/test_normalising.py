@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from railmatch.classifier.normalising import undo_evasion
+from railmatch.classifier.inputs import Exchange
+from railmatch.classifier.normalising import undo_evasion, undo_exchange
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -151,3 +152,11 @@ def test_harmless_texts_keep_every_character(text: str) -> None:
 def test_no_text_is_too_strange(text: str) -> None:
     again = undo_evasion(undo_evasion(text).text)
     assert again.text == undo_evasion(text).text
+
+
+def test_both_texts_of_an_exchange_are_undone() -> None:
+    assert undo_exchange(Exchange("p i c k", "l\u200bock")) == (
+        ("pick", "lock"), ("letter-spacing", "invisible characters"),
+    )  # fmt: skip
+    assert undo_exchange(Exchange("ｐｉｃｋ", None)) == (("pick", None), ("compatibility forms",))
+    assert undo_exchange(Exchange("pick", "")) == (("pick", ""), ())
