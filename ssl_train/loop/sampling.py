@@ -2,6 +2,10 @@
 
 import numpy as np
 
+from ...classifier.errors import SettingsError
+from ..methods import Method
+from ..recipe import TrainingSettings
+
 VOTED_SHARE = 0.5
 """At least this share of a step's pool texts has a vote, where any has: what a vote teaches is surer than a guess."""
 
@@ -33,6 +37,10 @@ class EpochSampler:
     def epoch(self, step: int) -> int:
         """Say how many whole epochs lie before a step."""
         return step * self._batch // self._size
+
+    def first_step(self, epoch: int) -> int:
+        """Say at which step ``epoch`` whole epochs lie behind."""
+        return -(-epoch * self._size // self._batch)
 
     def _at(self, position: int) -> int:
         epoch, offset = divmod(position, self._size)
@@ -75,3 +83,22 @@ class PoolSampler:
     def epoch(self, step: int) -> int:
         """Say how many times every text of the pool has been dealt before a step."""
         return min(sampler.epoch(step) for sampler in self._samplers)
+
+    def first_step(self, epoch: int) -> int:
+        """Say at which step every text of the pool has been dealt ``epoch`` times."""
+        return max(sampler.first_step(epoch) for sampler in self._samplers)
+
+
+def require_steps(settings: TrainingSettings, pool: PoolSampler, method: Method) -> None:
+    """Refuse a training that ends before its method lets a pseudo-label count: it would learn nothing from the pool.
+
+    Raises:
+        SettingsError: the training has too few steps.
+    """
+    first = settings.pseudo_labels_from + pool.first_step(method.first_epoch)
+    if first >= settings.steps and method.first_epoch > 0:
+        raise SettingsError(
+            f"training.steps is {settings.steps}, but the method counts no pseudo-label before the pool was passed "
+            f"once, which takes {first} steps: raise training.steps or training.unlabelled_batch, or choose another "
+            "method"
+        )

@@ -32,9 +32,9 @@ from .checkpoint import Checkpoint
 from .frozen import RememberedStates, freeze_lower, set_attention, set_dropout
 from .history import History
 from .optimiser import make_optimiser
-from .passes import Passes, use_bf16
+from .passes import Passes, Result, use_bf16
 from .processes import make_accelerator, require_shares, share
-from .sampling import EpochSampler, PoolSampler
+from .sampling import EpochSampler, PoolSampler, require_steps
 from .strong_views import NO_STRONG_VIEWS, StrongViews, draw_one, spread, strong_views_of
 from .views import Views
 
@@ -64,7 +64,8 @@ class Trainer:
         """Prepare a run; ``method`` None is supervised training, ``remembered`` what trainings of the same texts share.
 
         Raises:
-            ModelError: the device is not there. SettingsError: more processes than examples a step.
+            ModelError: the device is not there.
+            SettingsError: more processes than examples a step, or too few steps for the method.
         """
         self.accelerator = make_accelerator(settings.device)
         require_shares(settings, self.accelerator.num_processes)
@@ -101,6 +102,8 @@ class Trainer:
         self._labelled = EpochSampler(len(views.labelled), settings.labelled_batch, seed, stream=0)
         voted = votes.voted.numpy() if votes else np.zeros(len(views.weak), dtype=bool)
         self._pool = PoolSampler(voted, settings.unlabelled_batch, seed) if method else None
+        if method and self._pool:
+            require_steps(settings, self._pool, method)
 
     def fit(self, *, checkpoint: Checkpoint | None = None, advance: Callable[[int], None] | None = None) -> History:
         """Train from the last checkpoint, or from the beginning, to the last step; the classifier holds the result.
@@ -139,7 +142,7 @@ class Trainer:
         windows = [self.views.labelled[position] for position in labelled]
         labels = self.views.labels[labelled].to(self.accelerator.device)
         strong = self._strong_views(step)
-        supervised, unsupervised = self._accumulate(windows, labels, strong)
+        supervised, unsupervised = self._within_memory(lambda: self._accumulate(windows, labels, strong))
         norm = self.accelerator.clip_grad_norm_(self.network.parameters(), self.settings.clip_norm)
         self._require_number(step, float(norm))
         self.optimiser.step()
@@ -181,7 +184,7 @@ class Trainer:
         """Judge the weak views at some positions of the pool, each process its share; all get all logits."""
         network = self.averaged.module if self.averaged else self.accelerator.unwrap_model(self.network)
         mine = [self.views.weak[position] for position in share(index, self.accelerator)]
-        logits = self._passes.judge(network, mine)
+        logits = self._within_memory(lambda: self._passes.judge(network, mine))
         processes = self.accelerator.num_processes
         if processes == 1:
             return logits
@@ -197,6 +200,7 @@ class Trainer:
         Each is divided by the examples of all processes, times the processes, over whom gradients are averaged.
         """
         self.network.train()
+        self.optimiser.zero_grad(set_to_none=True)  # of an attempt that ran out of memory
         windows = [*labelled, *strong.windows]
         processes = self.accelerator.num_processes
         losses = torch.zeros(2, device=self.accelerator.device)
@@ -215,6 +219,10 @@ class Trainer:
                 losses += torch.stack([loss_s.detach(), loss_u.detach()])
         supervised, unsupervised = self.accelerator.reduce(losses, "sum").tolist()
         return supervised, unsupervised
+
+    def _within_memory(self, work: Callable[[], Result]) -> Result:
+        """Do ``work`` in smaller passes where memory is out; of several processes each would need the same ones."""
+        return self._passes.within_memory(work) if self.accelerator.num_processes == 1 else work()
 
     def _require_number(self, step: int, norm: float) -> None:
         """Stop before weights are damaged; the gradient is the same in all processes, so all stop.

@@ -35,6 +35,8 @@ class Method(Protocol):
     """How many heads the network needs."""
     classes: int
     """Logits of each head: ``LABELS``, and after them those of classes that only training knows."""
+    first_epoch: int
+    """How many times the pool has to be passed before any pseudo-label counts."""
 
     def pseudo_labels(self, weak: Tensor, *, index: Tensor, epoch: int) -> PseudoLabels:
         """Turn logits of the weak views into weighted targets for the strong views.

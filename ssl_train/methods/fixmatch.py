@@ -25,6 +25,7 @@ class FixMatch(nn.Module):
 
     heads = 1
     classes = len(LABELS)
+    first_epoch = 0
 
     def __init__(self, threshold: float | ConfidenceMask) -> None:
         """Take the smallest confidence, in [0, 1], of a prediction that becomes a target, or what finds it."""

@@ -35,6 +35,7 @@ class MarginMatch(nn.Module):
     heads = 1
     classes = len(LABELS)
     """Outputs of the network a head; those after the first two are dropped when the model is saved."""
+    first_epoch = 0
     gamma: Tensor
 
     def __init__(self, pool_size: int, threshold: float, *, gamma: float = 0.0) -> None:

@@ -53,6 +53,7 @@ class MultiMatch(nn.Module):
     """
 
     classes = len(LABELS)
+    first_epoch = 1
     labels: Tensor
     thresholds: Tensor
     epoch: Tensor
@@ -91,7 +92,7 @@ class MultiMatch(nn.Module):
         passes = self.confidence.update(weak.softmax(dim=-1), index)
         targets, weights = self._peers_choice(label, margin)
         some_peer_passes = passes.sum(dim=1, keepdim=True) - passes.long() > 0
-        return PseudoLabels(targets, weights * some_peer_passes * (epoch > 0))
+        return PseudoLabels(targets, weights * some_peer_passes * (epoch >= self.first_epoch))
 
     def _agreed_thresholds(self) -> Tensor:
         """Find gamma from all visits so far, shape (heads, classes)."""

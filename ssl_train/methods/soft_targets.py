@@ -25,6 +25,7 @@ class SoftTargets(nn.Module):
         self.method = method
         self.heads = method.heads
         self.classes = method.classes
+        self.first_epoch = method.first_epoch
 
     @torch.no_grad()
     def pseudo_labels(self, weak: Tensor, *, index: Tensor, epoch: int) -> PseudoLabels:

@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
-from railmatch.ssl_train.loop.sampling import EpochSampler, PoolSampler
+from railmatch.classifier.errors import SettingsError
+from railmatch.ssl_train.loop.sampling import EpochSampler, PoolSampler, require_steps
+from railmatch.ssl_train.methods import FixMatch, MultiMatch
+from railmatch.ssl_train.recipe import TrainingSettings
 
 
 @pytest.mark.parametrize(("size", "batch"), [(10, 3), (7, 7), (5, 12), (1, 4)])
@@ -87,3 +90,23 @@ def test_one_text_a_step_is_dealt_from_the_whole_pool():
 def test_an_empty_pool_is_refused():
     with pytest.raises(ValueError, match="cannot deal 0 examples"):
         PoolSampler(voted(0, 0), 4, seed=0)
+
+
+def test_the_first_step_after_a_pass_is_the_one_whose_epoch_is_1():
+    sampler = PoolSampler(voted(11, 3), 4, seed=0)
+    first = sampler.first_step(1)
+    assert first == 4  # 8 unvoted texts, 2 a step; the 3 voted ones have come by then
+    assert [sampler.epoch(step) for step in (first - 1, first)] == [0, 1]
+
+
+def test_a_training_that_ends_before_multimatch_counts_anything_is_refused():
+    pool = PoolSampler(voted(100, 0), 8, seed=0)
+    method = MultiMatch(100)
+    require_steps(TrainingSettings(steps=16, pseudo_labels_from=2), pool, method)
+    with pytest.raises(SettingsError) as caught:
+        require_steps(TrainingSettings(steps=15, pseudo_labels_from=2), pool, method)
+    assert str(caught.value) == (
+        "training.steps is 15, but the method counts no pseudo-label before the pool was passed once, which takes 15 "
+        "steps: raise training.steps or training.unlabelled_batch, or choose another method"
+    )
+    require_steps(TrainingSettings(steps=1), pool, FixMatch(0.9))
