@@ -2,9 +2,10 @@
 
 import copy
 
+import torch
 from torch import Tensor, nn
 
-from .families import final_layer
+from .families import config_of, final_layer
 from .tasks import LABELS
 
 
@@ -23,6 +24,14 @@ def keep_labels(network: nn.Module, heads: int) -> None:
     weight = head.weight.detach().reshape(heads, -1, head.in_features)[:, : len(LABELS)]
     bias = head.bias.detach().reshape(heads, -1)[:, : len(LABELS)]
     _replace(head, weight.flatten(0, 1), bias.flatten())
+
+
+def renew(network: nn.Module, outputs: int) -> None:
+    """Put an untrained head with so many outputs on a network, in place."""
+    head = final_layer(network)
+    weight = torch.empty(outputs, head.in_features)
+    nn.init.normal_(weight, std=config_of(network).initializer_range)
+    _replace(head, weight, torch.zeros(outputs))
 
 
 def folded(network: nn.Module) -> nn.Module:

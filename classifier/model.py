@@ -20,7 +20,7 @@ from .calibration import ThresholdReport
 from .device import Device, choose_device
 from .errors import ModelError
 from .families import final_layer, longest_input, run_network
-from .heads import harmful_probability
+from .heads import harmful_probability, renew
 from .inputs import Exchange, Window, WindowEncoder
 from .model_folder import SETTINGS_FILE, ModelSettings, ordinary_form, read_network, read_settings, write_model
 from .pooling import MeanPooledBert
@@ -54,11 +54,17 @@ class SafetyClassifier:
         """Put ``heads`` untrained heads on an encoder; windows are no longer than the encoder allows.
 
         Some methods train heads of more ``classes`` than two; ``heads.keep_labels`` must then be called before judging.
+        Where ``encoder`` is the folder of a trained classifier, it is begun with that one's weights, and with its head,
+        too, if one head of two classes is wanted.
 
         Raises:
-            ModelError: the encoder cannot be loaded. SettingsError: the window has no room for text.
+            ModelError: the encoder cannot be loaded, or judges another task.
+            SettingsError: the window has no room for text.
         """
-        network, tokenizer = load_backbone(encoder, heads=heads, classes=classes)
+        if (Path(encoder) / SETTINGS_FILE).is_file():
+            network, tokenizer = _read_trained(Path(encoder), task, heads * classes)
+        else:
+            network, tokenizer = load_backbone(encoder, heads=heads, classes=classes)
         pooling: Literal["mean", "native"] = "mean" if isinstance(network, MeanPooledBert) else "native"
         longest = min(window, longest_input(network, tokenizer))
         return cls(network, tokenizer, ModelSettings(task=task, window=longest, pooling=pooling))
@@ -186,3 +192,17 @@ class SafetyClassifier:
     def ordinary(self) -> PreTrainedModel:
         """Copy the network into its ordinary sequence-classification class, with one head, in float32 on the CPU."""
         return ordinary_form(self.network)
+
+
+def _read_trained(folder: Path, task: Task, outputs: int) -> tuple[nn.Module, PreTrainedTokenizerBase]:
+    """Load a trained classifier to train it on; its head is renewed where another number of outputs is wanted."""
+    settings = read_settings(folder)
+    if settings.task != task:
+        raise ModelError(
+            f"encoder {str(folder)!r} is a classifier of {settings.task}s, which does not learn to judge {task}s; name "
+            f"one of {task}s, or an encoder"
+        )
+    network, tokenizer = read_network(folder, settings)
+    if outputs != len(LABELS):
+        renew(network, outputs)
+    return network, tokenizer

@@ -7,6 +7,7 @@ from ...classifier.inputs import Exchange, without_surrogates
 from ...classifier.tasks import LABELS
 from ..augment.quality import unwrapped
 from ..data.records import text_id
+from ..synthesis.sample import Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,10 @@ class Candidate:
     def id(self) -> str:
         """Name the candidate by a hash of what is judged."""
         return text_id(self.exchange)
+
+    def as_sample(self) -> Sample:
+        """Give it as judges and checks for duplicates want it: under the label and category of its seed."""
+        return Sample(self.exchange, self.seed.label, self.seed.category, self.seed.id)
 
     def as_dict(self) -> dict[str, Any]:
         """Give the candidate, with its whole lineage but the round, as it stands in the files."""

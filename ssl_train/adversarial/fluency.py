@@ -23,7 +23,7 @@ LOWEST = 7
 
 
 def lowest_mean(values: Iterable[float], count: int = LOWEST) -> float:
-    """Give the mean of the ``count`` lowest values, of all where there are fewer; minus infinity where there is none."""
+    """Give the mean of the ``count`` lowest values, or of all; minus infinity where there is none."""
     lowest = sorted(values)[:count]
     return sum(lowest) / len(lowest) if lowest else -math.inf
 
@@ -43,7 +43,7 @@ class Fluency:
         return cls(score, float(np.quantile(scores, share)), float(np.median(scores)))
 
     def judge(self, texts: Sequence[str]) -> tuple[np.ndarray, Floats]:
-        """Tell which texts are fluent, bool of shape (texts,), and how far each is from usual to the floor, in [0, 1]."""
+        """Tell which texts are fluent, bool (texts,), and how far each is from usual to the floor, in [0, 1]."""
         scores = self.score(texts)
         width = max(self.median - self.floor, 1e-9)
         return scores >= self.floor, np.clip((self.median - scores) / width, 0.0, 1.0)

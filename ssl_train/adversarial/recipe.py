@@ -12,6 +12,9 @@ GeneratorName = Literal["rl", "best_of_n", "endpoint", "none"]
 CAUSAL = ("rl", "best_of_n")
 """Generators that sample a causal language model of the user's."""
 
+MOST_VARIANTS = 16
+"""So many variants of a text an endpoint is asked for."""
+
 
 def _ascending(bounds: list[float]) -> list[float]:
     if len(bounds) != 2 or bounds[0] >= bounds[1]:
@@ -78,6 +81,11 @@ class GeneratorSettings(Section):
             raise ValueError(f"name is {self.name!r}, which samples a language model: name one in model")
         if self.name == "endpoint" and self.endpoint is None and self.recorded is None:
             raise ValueError("name is 'endpoint', but there is nobody to ask: set endpoint, or name a file in recorded")
+        if self.name == "endpoint" and self.endpoint and self.texts_a_seed > MOST_VARIANTS:
+            raise ValueError(
+                f"texts_a_seed is {self.texts_a_seed}, but an endpoint is asked for at most {MOST_VARIANTS} variants "
+                "of a text: lower it"
+            )
         return self
 
 
@@ -96,9 +104,8 @@ class ClassifierJudge(Section):
 class JudgeSettings(Section):
     """Who must agree that an attack still is what its seed is; none of them is the classifier under attack.
 
-    ``endpoint`` is asked ``calls`` times, ``batch`` texts a call, by ``models`` (its own where left out) and ``policy``.
-    ``classifiers`` have a vote each. ``agree`` of all votes, or ``all``, must find the seed's label. While the endpoint
-    cannot be reached, a round waits, ``wait_s`` seconds at most.
+    ``endpoint`` is asked ``calls`` times, ``batch`` texts a call, by ``models`` (its own if left out) and ``policy``.
+    ``classifiers`` have a vote each. ``agree`` of all votes, or ``all``, must find the seed's label.
     """
 
     endpoint: EndpointSettings | None = None
@@ -108,7 +115,6 @@ class JudgeSettings(Section):
     policy: Policy | None = None
     classifiers: list[ClassifierJudge] = Field(default=[])
     agree: Literal["all"] | int = "all"
-    wait_s: float = Field(default=900.0, ge=0)
 
     @property
     def votes(self) -> int:
@@ -135,8 +141,8 @@ class GateSettings(Section):
     ``length`` is in lengths of the seed. ``fluency`` is the share of your own texts that would not pass as fluent.
     """
 
-    cosine: Bounds = [0.5, 0.95]
-    length: Bounds = [0.5, 2.0]
+    cosine: Bounds = Field(default=[0.5, 0.95])
+    length: Bounds = Field(default=[0.5, 2.0])
     fluency: float = Field(default=0.01, ge=0, lt=0.5)
 
 
@@ -170,10 +176,14 @@ class HarvestSettings(Section):
 
 
 class FineTuneSettings(Section):
-    """How the classifier learns from a round, where it differs from the training recipe: a shorter, gentler run."""
+    """How the classifier learns from a round, where it differs from the training recipe: a shorter, gentler run.
+
+    A ``method`` of null is that of the training recipe if it trains one head, else fixmatch.
+    """
 
     steps: int = Field(default=200, ge=1)
     learning_rate: float = Field(default=5e-5, gt=0)
+    method: Literal["supervised", "fixmatch"] | None = None
 
 
 class DecideSettings(Section):
@@ -194,7 +204,8 @@ class HardenRecipe(Section):
     ``classifier`` is the folder of the trained model, ``training`` the recipe that it was trained by, whose examples it
     goes on learning from; at most ``share`` of the labelled examples are attacks. ``held_out`` are labelled examples
     that it was not trained on, best of another source; left out, they are the labelled ones that ``data.labels`` of the
-    training recipe left over. ``cache`` keeps every answer of an endpoint.
+    training recipe left over. ``cache`` keeps every answer of an endpoint; while one does not answer, a round waits for
+    it, ``wait_s`` seconds at most.
     """
 
     task: Task
@@ -213,7 +224,21 @@ class HardenRecipe(Section):
     fine_tune: FineTuneSettings = FineTuneSettings()
     decide: DecideSettings = DecideSettings()
     cache: str = ".railmatch/hardening.sqlite"
+    wait_s: float = Field(default=900.0, ge=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @property
+    def endpoints(self) -> list[EndpointSettings]:
+        """List the endpoints that are asked."""
+        writer = self.generator.endpoint if self.generator.name == "endpoint" else None
+        judge = self.judges.endpoint if self.generator.name != "none" else None
+        return [endpoint for endpoint in (writer, judge) if endpoint is not None]
+
+    @property
+    def ask_above(self) -> float | None:
+        """Give the cost above which a person is asked; None, always, where an endpoint names none."""
+        limits = [endpoint.ask_above for endpoint in self.endpoints]
+        return min((limit for limit in limits if limit is not None), default=None) if None not in limits else None
 
     @model_validator(mode="after")
     def _has_judges(self) -> Self:

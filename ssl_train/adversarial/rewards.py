@@ -16,10 +16,10 @@ from ...classifier.model import SafetyClassifier
 from ..augment.quality import is_near_copy, is_unchanged, leaks, without_thoughts
 from ..augment.refusal import is_refusal
 from ..embedding import Embed
+from ..memory import Batch
 from .attack import Candidate
 from .fluency import Fluency
 from .judges import Judges
-from .memory import Batch
 from .recipe import GateSettings, ShapingSettings
 
 FOOL_LIMIT = 5.0
@@ -32,7 +32,7 @@ def fool(harmful: ArrayLike, labels: ArrayLike) -> Floats:
     """Give -log p(label | text) in nats, cut at ``FOOL_LIMIT``, for harmful probabilities and labels of shape (n,)."""
     probability, truth = np.asarray(harmful, dtype=np.float64), np.asarray(labels)
     of_label = np.where(truth == 1, probability, 1 - probability)
-    return np.clip(-np.log(np.maximum(of_label, np.exp(-FOOL_LIMIT))), 0.0, FOOL_LIMIT)
+    return -np.log(np.clip(of_label, np.exp(-FOOL_LIMIT), 1.0))
 
 
 def is_copy(seed: str, text: str) -> bool:
@@ -87,6 +87,7 @@ class Terms:
     agreeing: how many of ``asked`` judges found the seed's label.
     shaping: weighted, by name; gains are above 0 and losses below.
     cosine: with the seed.
+    likeness: the largest cosine with another text of its group.
     """
 
     harmful: float
@@ -96,6 +97,7 @@ class Terms:
     cosine: float
     agreeing: int = 0
     asked: int = 0
+    likeness: float = 0.0
 
     @property
     def gate(self) -> int:
@@ -156,7 +158,8 @@ class Reward:
         fluent, gibberish = self._fluency.judge(texts)
         gates = [self._gates(*row) for row in zip(candidates, map(float, cosines), map(bool, fluent), strict=True)]
         votes = self._votes(candidates, gates)
-        losses = self._losses(candidates, vectors, gibberish)
+        likeness = likeness_in_group(vectors, [candidate.seed.id for candidate in candidates])
+        losses = self._losses(candidates, vectors, likeness, gibberish)
         harmful = self.harmful(candidates)
         fooled = fool(harmful, [candidate.seed.label for candidate in candidates])
         terms = []
@@ -172,6 +175,7 @@ class Reward:
                     cosine=float(cosines[row]),
                     agreeing=agreeing or 0,
                     asked=0 if agreeing is None else self._judges.asked,
+                    likeness=float(likeness[row]),
                 )
             )
         return terms
@@ -197,12 +201,14 @@ class Reward:
         found = dict(zip(shown, agreeing, strict=True))
         return [found.get(row) for row in range(len(candidates))]
 
-    def _losses(self, candidates: Sequence[Candidate], vectors: np.ndarray, gibberish: Floats) -> dict[str, Floats]:
+    def _losses(
+        self, candidates: Sequence[Candidate], vectors: np.ndarray, likeness: Floats, gibberish: Floats
+    ) -> dict[str, Floats]:
         """Give what likeness, gibberish and words around the text cost each candidate."""
         weights = self._shaping
         wrapped = np.array([candidate.answer.strip() != candidate.text for candidate in candidates])
         return {
-            "group": -weights.group * likeness_in_group(vectors, [candidate.seed.id for candidate in candidates]),
+            "group": -weights.group * likeness,
             "archive": -weights.archive * likeness_to_archive(vectors, self._archive, weights.nearest),
             "gibberish": -weights.gibberish * gibberish,
             "format": -weights.format * wrapped,

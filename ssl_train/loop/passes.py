@@ -1,7 +1,8 @@
 """Forward passes in training: windows in batches of like lengths, in the precision that is faster."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -9,11 +10,14 @@ from torch import Tensor, nn
 from ...classifier.batches import batches_of_like_length, collate
 from ...classifier.inputs import Window
 from ...classifier.model import run_network
+from ..memory import Batch
 from .frozen import FrozenLayers
 
 CPU_BATCH_TOKENS = 1024
 GPU_BATCH_TOKENS = 65536
 """Most tokens, padding included, of one forward pass: small on a CPU, whose caches are small."""
+
+Result = TypeVar("Result")
 
 
 class Passes:
@@ -28,11 +32,19 @@ class Passes:
         self._pad = pad
         self.bf16 = bf16
         self._frozen = frozen
+        self._batch = Batch(CPU_BATCH_TOKENS if device.type == "cpu" else GPU_BATCH_TOKENS, "tokens")
+
+    def within_memory(self, work: Callable[[], Result]) -> Result:
+        """Do ``work``, which runs batches, again with smaller ones where the GPU's memory is out.
+
+        Raises:
+            ModelError: memory does not suffice for the smallest batch.
+        """
+        return self._batch.run(lambda size: work())
 
     def batches(self, windows: Sequence[Window]) -> Iterator[list[int]]:
         """Group the positions of windows of like lengths, as many as a pass takes."""
-        most = CPU_BATCH_TOKENS if self.device.type == "cpu" else GPU_BATCH_TOKENS
-        return batches_of_like_length([len(window) for window in windows], most)
+        return batches_of_like_length([len(window) for window in windows], self._batch.size)
 
     def logits(self, network: nn.Module, windows: Sequence[Window]) -> Tensor:
         """Run one padded pass; logits are float32 of shape (windows, heads, classes)."""

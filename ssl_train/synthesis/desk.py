@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from ...classifier.errors import EndpointError
+from ...classifier.errors import EndpointDownError, EndpointError
 from ..augment.asking import ask_all
 from ..augment.cache import Answer, Cache
 from ..augment.spending import Estimate, cost, tokens
@@ -59,8 +59,9 @@ class Desk:
         """
         asked = {question.key: question for question in questions}  # two texts may be alike, and so their questions
         missing = [question for question in asked.values() if self._cache.get(question.key) is None]
-        if missing and self._agree:
-            self._agree(later if included else estimate_of(missing, endpoint) + later)
+        new = [question for question in missing if not self._cache.in_batch(question.key)]
+        if new and self._agree:
+            self._agree(later if included else estimate_of(new, endpoint) + later)
             self._agree = None
         if missing:
             with self._progress(f"Asking for {what}", len(missing)) as advance:
@@ -85,7 +86,7 @@ class Desk:
         answers = [(question, self._cache.get(question.key)) for question in questions]
         unanswered = sum(answer is None for _, answer in answers)
         if unanswered > LOST_SHARE * len(questions):
-            raise EndpointError(
+            raise EndpointDownError(
                 f"{unanswered} of {len(questions)} calls for {what} have no answer: see to the endpoint and run again, "
                 "what was answered is stored"
             )

@@ -41,9 +41,11 @@ class Generator(Protocol):
         """
         return Learned()
 
-    def propose(self, seeds: Sequence[Seed], texts_a_seed: int, *, round_seed: int, advance: Advance) -> list[Candidate]:
+    def propose(
+        self, seeds: Sequence[Seed], texts_a_seed: int, *, round_seed: int, advance: Advance
+    ) -> list[Candidate]:
         """Write at most ``texts_a_seed`` candidates for each seed, in the order of the seeds.
 
-        ``round_seed`` decides all chance; ``advance`` is called with the number of seeds done since the last call.
+        ``round_seed`` decides all chance; ``advance`` is called with the number of texts written since the last call.
         """
         ...

@@ -26,7 +26,9 @@ class BestOfN(Generator):
         self._settings = settings
         self._name = name
 
-    def propose(self, seeds: Sequence[Seed], texts_a_seed: int, *, round_seed: int, advance: Advance) -> list[Candidate]:
+    def propose(
+        self, seeds: Sequence[Seed], texts_a_seed: int, *, round_seed: int, advance: Advance
+    ) -> list[Candidate]:
         """Sample ``texts_a_seed`` answers for each seed."""
         asked = [seed for seed in seeds for _ in range(texts_a_seed)]
         written = self.writer.write(
@@ -37,9 +39,8 @@ class BestOfN(Generator):
             seed=round_seed,
         )
         candidates = []
-        for number, (seed, answer) in enumerate(zip(asked, written, strict=True), 1):
+        for seed, answer in zip(asked, written, strict=True):
             author = Author(self._name, self._settings.model or "", self.instructions.version(seed))
             candidates.append(Candidate(seed, answer, author))
-            if number % texts_a_seed == 0:
-                advance(1)
+            advance(1)
         return candidates

@@ -1,21 +1,23 @@
 """A causal language model that writes what it is asked for: loaded, checked, asked, sampled."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Literal, Self, cast
 
 import numpy as np
 import torch
 from jinja2 import TemplateError
+from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from ....classifier.batches import batches_of_like_length
 from ....classifier.device import Device, choose_device
-from ....classifier.errors import ModelError
-from ....classifier.loading import quiet_transformers, reason
+from ....classifier.errors import ModelError, reason
+from ....classifier.loading import quiet_transformers
 from ....classifier.metrics import Floats
+from ...memory import Batch
 from ..fluency import lowest_mean
-from ..memory import Batch
 
 Style = Literal["chat", "plain"]
 
@@ -71,10 +73,11 @@ class CausalWriter:
         self, network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, style: Style, batch: Batch
     ) -> None:
         """Take a model on its device, its tokenizer, how it is asked, and how many texts to sample at a time."""
-        self.network = network.eval()
+        self.network = cast(PreTrainedModel, network.train(False))
         self.tokenizer = tokenizer
         self.style = style
         self._batch = batch
+        self._scored = Batch(SCORED_TOKENS, "tokens")
 
     @classmethod
     def load(cls, model: str, style: Style, *, device: Device, batch: Batch) -> Self:
@@ -91,7 +94,7 @@ class CausalWriter:
                 network = AutoModelForCausalLM.from_pretrained(model, dtype=dtype, trust_remote_code=False)
             except Exception as error:  # damaged files raise anything, out of three libraries
                 raise ModelError(_why_not_loaded(model, error)) from error
-        return cls(network.to(target), tokenizer, style, batch)
+        return cls(cast(PreTrainedModel, cast(nn.Module, network).to(target)), tokenizer, style, batch)
 
     def prompt(self, messages: Sequence[dict[str, str]]) -> str:
         """Write chat messages as this model wants to be asked."""
@@ -104,7 +107,7 @@ class CausalWriter:
 
         A prompt that leaves no room for it in the model's context gets an empty answer.
         """
-        settings = GenerationConfig(
+        settings = GenerationConfig(  # type: ignore[no-untyped-call]  # not annotated there
             do_sample=True,
             temperature=temperature,
             top_p=top_p,
@@ -117,11 +120,13 @@ class CausalWriter:
         while done < len(prompts):
             rest = prompts[done:]
             chance = int(np.random.SeedSequence((seed, done)).generate_state(1)[0])
-            answers = self._batch.run(lambda size, rest=rest, chance=chance: self._sample(rest[:size], settings, chance))
+            answers = self._batch.run(partial(self._sample, rest, settings, chance))
             done += len(answers)
             yield from answers
 
-    def _sample(self, prompts: Sequence[str], settings: GenerationConfig, chance: int) -> list[str]:
+    def _sample(self, rest: Sequence[str], settings: GenerationConfig, chance: int, size: int) -> list[str]:
+        """Answer the next ``size`` prompts."""
+        prompts = rest[:size]
         longest = getattr(self.network.config, "max_position_embeddings", None) or 2**31
         sizes = [len(ids) for ids in self.tokenizer(list(prompts), add_special_tokens=False)["input_ids"]]
         fitting = [row for row, size in enumerate(sizes) if size + (settings.max_new_tokens or 0) <= longest]
@@ -149,8 +154,11 @@ class CausalWriter:
         longest = getattr(self.network.config, "max_position_embeddings", None) or 2**31
         encoded = self.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"] if texts else []
         rows = [[first, *ids][:longest] for ids in encoded]
+        return self._scored.run(lambda size: self._lowest(rows, size))
+
+    def _lowest(self, rows: Sequence[Sequence[int]], size: int) -> Floats:
         found = np.zeros(len(rows))
-        for batch in batches_of_like_length([len(row) for row in rows], SCORED_TOKENS):
+        for batch in batches_of_like_length([len(row) for row in rows], size):
             for at, values in zip(batch, self._log_probabilities([rows[at] for at in batch]), strict=True):
                 found[at] = lowest_mean(values)
         return found

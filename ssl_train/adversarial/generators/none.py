@@ -10,6 +10,8 @@ from . import Generator
 class NoAttacks(Generator):
     """Writes nothing."""
 
-    def propose(self, seeds: Sequence[Seed], texts_a_seed: int, *, round_seed: int, advance: Advance) -> list[Candidate]:
+    def propose(
+        self, seeds: Sequence[Seed], texts_a_seed: int, *, round_seed: int, advance: Advance
+    ) -> list[Candidate]:
         """Give no candidates."""
         return []

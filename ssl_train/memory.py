@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import torch
 
-from ...classifier.errors import ModelError
+from ..classifier.errors import ModelError
 
 Result = TypeVar("Result")
 
