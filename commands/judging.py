@@ -6,7 +6,7 @@ from typing import Literal
 
 import click
 
-from ..terminal.tables import evaluation_table, verdict_line
+from ..terminal.tables import attacks_table, evaluation_table, verdict_line
 from ..terminal.texts import as_utf8, read_text
 from .options import DEVICE, MODELS, source_of
 
@@ -19,6 +19,7 @@ EXIT_OF = {"allow": 0, "block": 1, "undecided": 2}
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the figures to this file, too.")
 @click.option("--field", "fields", multiple=True, metavar="NAME=FIELD", help="Where DATA keeps a field: prompt=text.")
 @click.option("--split", help="DATA is a Hugging Face data set (Hub id or folder); use this split of it.")
+@click.option("--attacks", multiple=True, metavar="FILE", help="Attack the blocked texts, too: FILE or obfuscation.")
 @DEVICE
 def evaluate(
     model: Path,
@@ -26,6 +27,7 @@ def evaluate(
     json_file: Path | None,
     fields: tuple[str, ...],
     split: str | None,
+    attacks: tuple[str, ...],
     device: Literal["auto", "cpu", "cuda"],
 ) -> None:
     """Measure MODEL on the labelled examples of DATA.
@@ -35,19 +37,28 @@ def evaluate(
     \b
         railmatch evaluate models/prompt test.jsonl --json figures.json
         railmatch evaluate models/prompt test.csv --field prompt=text --field label=y
+        railmatch evaluate models/prompt test.jsonl --attacks obfuscation --attacks attacks.jsonl
 
     \b
     - F1 stands at the model's stored threshold and at 0.5.
     - The intervals are 95% bootstrap intervals.
+    - An attack is a row {"id", "attack": kind, "prompt"} (and "response"), id being that of a
+      harmful row of DATA, or recorded rewrites {"id", "rewrites": [...]}. Shown is, by kind, how
+      many of the blocked texts stay blocked, with a 95% Clopper-Pearson interval.
     """
     from ..classifier.storage import write_text_atomically
-    from ..ssl_train.evaluation import evaluate as measure
     from ..ssl_train.progress import terminal_progress
+    from ..ssl_train.robustness import evaluate_under_attack
 
-    evaluation = measure(model, source_of(data, fields, split), device=device, progress=terminal_progress())
+    evaluation, robustness = evaluate_under_attack(
+        model, source_of(data, fields, split), attacks, device=device, progress=terminal_progress()
+    )
     if json_file is not None:
-        write_text_atomically(json_file, json.dumps(evaluation.as_dict(), indent=2) + "\n")
+        attacked = {"attacks": {kind: figures.as_dict() for kind, figures in robustness.items()}} if attacks else {}
+        write_text_atomically(json_file, json.dumps(evaluation.as_dict() | attacked, indent=2) + "\n")
     click.echo(evaluation_table(evaluation))
+    if attacks:
+        click.echo("\n" + attacks_table(robustness))
 
 
 @click.command()

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..classifier.metrics import Evaluation
     from ..rails.verdict import Verdict
+    from ..scoring.output import Output
     from ..ssl_train.augment.rewrites import RewriteSet
     from ..ssl_train.augment.votes import VoteSet
+    from ..ssl_train.robustness import Robustness
 
 TITLES = {
     "f1": "F1",
@@ -44,6 +46,26 @@ def _interval(evaluation: "Evaluation", name: str) -> str:
     return f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
 
 
+def attacks_table(robustness: "Mapping[str, Robustness]") -> str:
+    """Show by kind of attack how many of the blocked texts stay blocked, with and without evasion being undone."""
+    rows = [
+        (
+            kind,
+            str(figures.blocked),
+            str(figures.still_blocked),
+            _share(figures.share),
+            "{:.3f} to {:.3f}".format(*figures.interval) if figures.blocked else "",
+            _share(figures.share_as_written),
+        )
+        for kind, figures in robustness.items()
+    ]
+    return aligned([("attack", "blocked", "stay so", "share", "95% interval", "nothing undone"), *rows])
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else f"{share:.3f}"
+
+
 def verdict_line(verdict: "Verdict") -> str:
     """Say the decision first, then what it rests on."""
     if verdict.score is None:
@@ -53,6 +75,15 @@ def verdict_line(verdict: "Verdict") -> str:
         f"{verdict.decision}  score {verdict.score:.4f}  threshold {verdict.threshold:.4f}  "
         f"({verdict.task}, windows: {verdict.windows}, {verdict.milliseconds:.0f} ms{undone})"
     )
+
+
+def scores_line(output: "Output") -> str:
+    """Say how many texts of a data set were decided how, by which model."""
+    if output.origin is None:
+        return "0 texts"
+    task, version, threshold, _ = output.origin
+    decisions = ", ".join(f"{output.decisions[kind]} {kind}" for kind in ("allow", "block", "undecided"))
+    return f"{output.rows} {task}s: {decisions}  (model {version}, threshold {threshold:.4f})"
 
 
 def calls_table(answers: "Mapping[str, RewriteSet | VoteSet]") -> str:

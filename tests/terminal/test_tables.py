@@ -4,7 +4,8 @@ import numpy as np
 from railmatch.classifier.metrics import evaluate_scores
 from railmatch.rails.verdict import Verdict
 from railmatch.ssl_train.augment import RewriteSet, VoteSet
-from railmatch.terminal.tables import aligned, calls_table, evaluation_table, verdict_line
+from railmatch.ssl_train.robustness import Robustness
+from railmatch.terminal.tables import aligned, attacks_table, calls_table, evaluation_table, verdict_line
 
 
 def test_columns_stand_below_each_other_without_trailing_spaces():
@@ -42,6 +43,15 @@ def test_evaluation_shows_intervals():
     shown = evaluation_table(evaluation).splitlines()
     assert shown[1] == "F1                   1.000  1.000 to 1.000"
     assert shown[8] == "recall at 1% FPR     1.000  1.000 to 1.000"
+
+
+def test_attacks_show_what_undoing_evasion_saves():
+    shown = attacks_table({"letter-spacing": Robustness(4, 3, 1), "slang": Robustness(0, 0, 0)}).splitlines()
+    assert shown == [
+        "attack          blocked  stay so  share  95% interval    nothing undone",
+        "letter-spacing  4        3        0.750  0.194 to 0.994  0.250",
+        "slang           0        0",
+    ]
 
 
 def test_verdict_shows_what_it_rests_on():
