@@ -67,6 +67,7 @@ class Guard:
         device: Device = "auto",
         fail: Fail = "closed",
         deadline: float | None = DEADLINE,
+        cores: int | None = None,
         prompt_threshold: float | None = None,
         response_threshold: float | None = None,
         observers: Sequence[Observer] = (),
@@ -79,6 +80,7 @@ class Guard:
             fail: ``closed``: ``stops`` is true of a text that could not be judged; ``open``: it is false.
             deadline: seconds after which a text counts as not judged, whatever the engine is doing; None waits as long
                 as it takes.
+            cores: how many cores of a CPU an int8 form takes; all when left out.
             prompt_threshold: replaces the threshold stored with the model, in (0, 1].
             response_threshold: the same for responses.
             observers: told every verdict with its text.
@@ -89,7 +91,7 @@ class Guard:
         """
         thresholds: dict[Task, float | None] = {"prompt": prompt_threshold, "response": response_threshold}
         _require_probabilities(thresholds)
-        checks = load_checks(Path(folder), device)
+        checks = load_checks(Path(folder), device, cores)
         return cls(_with_thresholds(checks, thresholds), fail=fail, deadline=deadline, observers=observers)
 
     def check_prompt(self, text: str) -> Verdict:
@@ -175,8 +177,8 @@ class Guard:
         return verdict
 
 
-def load_checks(folder: Path, device: Device = "auto") -> dict[Task, Check]:
-    """Load every model of a folder and start its engine.
+def load_checks(folder: Path, device: Device = "auto", cores: int | None = None) -> dict[Task, Check]:
+    """Load every model of a folder and start its engine, on at most ``cores`` cores where it is an int8 form.
 
     Raises:
         ModelError: there is no model, one cannot be used, or CUDA was asked for and is not there.
@@ -186,7 +188,7 @@ def load_checks(folder: Path, device: Device = "auto") -> dict[Task, Check]:
     for at, classifier in classifiers.items():
         if at != folder and at.name != classifier.task:
             raise ModelError(f"{at} holds a classifier of the {classifier.task} task; put it into {classifier.task}/")
-    scorers = {at: choose_scorer(classifier, at) for at, classifier in classifiers.items()}
+    scorers = {at: choose_scorer(classifier, at, cores=cores) for at, classifier in classifiers.items()}
     return {
         classifier.task: Check(
             Engine(classifier, scorers[at]), classifier.task, classifier.threshold, str(at), _version(at)

@@ -60,10 +60,15 @@ class Metrics(Collector):
         """Read the engines of these checks, too; an engine that several guards share is read once."""
         self._checks |= {id(check.engine): check for check in checks}
 
+    def unwatch(self, checks: Iterable[Check]) -> None:
+        """Read the engines of these checks no more."""
+        for check in checks:
+            self._checks.pop(id(check.engine), None)
+
     def collect(self) -> Iterator[Metric]:
         """Read the engines."""
         labels = ["task", "model"]
-        engines = [(check.engine, (check.task, check.model)) for check in self._checks.values()]
+        engines = [(check.engine, (check.task, check.model)) for check in list(self._checks.values())]
         for name, meaning in _COUNTS.items():
             count = CounterMetricFamily(f"railmatch_engine_{name}", meaning, labels=labels)
             for engine, where in engines:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import EngineError
 from ..inputs import Exchange, Window
+from .crowd import Crowd
 from .recent import Recent
 from .request import Judgement
 from .scorer import Scorer, TorchScorer
@@ -44,6 +45,7 @@ class Engine:
         cache_size: int = 4096,
     ) -> None:
         """Start the threads.
+        queue_characters: int = 2**26,
 
         Args:
             classifier: tokenises, and names the task.
@@ -56,10 +58,12 @@ class Engine:
             cache_size: how many of the newest judgements are remembered; 0 for none.
         """
         self._classifier = classifier
+            queue_characters: once the texts that wait have so many, no more are taken.
         self._scorer: Scorer = scorer if scorer is not None else TorchScorer(classifier)
         given: dict[str, Any] = {"tokens": max_batch_tokens, "windows": max_batch, "padding": max_padding}
         limits = replace(self._scorer.limits, **{name: value for name, value in given.items() if value is not None})
-        self._queue = WorkQueue(limits, self._scorer.forwards, queue_size, Recent(cache_size))
+        crowd = Crowd(queue_size, queue_characters)
+        self._queue = WorkQueue(limits, self._scorer.forwards, crowd, Recent(cache_size))
         self.counts = self._queue.counts
         self._threads = self._started_threads()
         atexit.register(self._abandon)
@@ -89,7 +93,8 @@ class Engine:
         return {
             "task": self._classifier.task, **self._scorer.report, "forwards": queue.forwards,
             "batch_tokens": limits.tokens, "batch_windows": limits.windows, "max_padding": limits.padding,
-            "queue_size": queue.size, "cache_size": queue.recent.size,
+            "queue_size": queue.crowd.size, "queue_characters": queue.crowd.most_characters,
+            "cache_size": queue.recent.size,
         }  # fmt: skip
 
     @property

@@ -13,16 +13,16 @@ from .scorer import Scorer, TorchScorer
 _log = logging.getLogger(__name__)
 
 
-def choose_scorer(classifier: SafetyClassifier, folder: Path) -> Scorer:
+def choose_scorer(classifier: SafetyClassifier, folder: Path, *, cores: int | None = None) -> Scorer:
     """Give a scorer for a classifier that was loaded from a folder.
 
     On a GPU PyTorch in bfloat16; on a CPU the folder's int8 form where there is one of these very weights that judges
-    as they do, else PyTorch in float32, whose report then says why.
+    as they do, else PyTorch in float32, whose report then says why; ``cores`` is how many cores the int8 form takes.
     """
     if classifier.device.type == "cuda":
         return GpuScorer(classifier)
     try:
-        return _int8(classifier, folder)
+        return _int8(classifier, folder, cores)
     except ModelError as error:
         level = logging.WARNING if (folder / ONNX_FOLDER / REPORT_FILE).exists() else logging.INFO
         _log.log(level, "%s: float32 is served: %s", folder, error)
@@ -31,7 +31,7 @@ def choose_scorer(classifier: SafetyClassifier, folder: Path) -> Scorer:
         return scorer
 
 
-def _int8(classifier: SafetyClassifier, folder: Path) -> OnnxScorer:
+def _int8(classifier: SafetyClassifier, folder: Path, cores: int | None) -> OnnxScorer:
     """Load the folder's int8 form.
 
     Raises:
@@ -44,4 +44,4 @@ def _int8(classifier: SafetyClassifier, folder: Path) -> OnnxScorer:
         raise ModelError(f"the int8 form was made from other weights; make it anew: railmatch export {folder}")
     if not report.kept:
         raise ModelError(report.sentence)
-    return OnnxScorer(classifier, folder)
+    return OnnxScorer(classifier, folder, cores=cores)

@@ -18,15 +18,17 @@ from .schedule import BatchLimits
 class OnnxScorer:
     """ONNX Runtime, which batches gain nothing on a CPU, and padding loses."""
 
-    def __init__(self, classifier: SafetyClassifier, folder: Path) -> None:
+    def __init__(self, classifier: SafetyClassifier, folder: Path, *, cores: int | None = None) -> None:
         """Load the int8 form of a classifier and see that on this machine it judges as the weights do.
+
+        ``cores`` is how many passes may run at a time; as many as there are cores when left out.
 
         Raises:
             ModelError: it cannot be loaded, or judges otherwise: processors without instructions for 8 bits round more.
         """
         self._network = OnnxNetwork(folder / ONNX_FOLDER / ONNX_FILE)
         self.limits = BatchLimits(tokens=classifier.settings.window, windows=1, padding=0.0)
-        self.forwards = available_cores()
+        self.forwards = cores or available_cores()
         self.report: dict[str, Any] = {
             "runtime": f"onnxruntime {onnxruntime.__version__}",
             "device": "cpu",

@@ -10,10 +10,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 
 from ..errors import EngineError
 from ..inputs import Exchange, Window
 from .counts import Counts
+from .crowd import Crowd
 from .pieces import pieces
 from .recent import Recent, fingerprint
 from .request import Judgement, Request
@@ -45,14 +47,14 @@ class Scoring:
 
 @dataclass
 class WorkQueue:
-    """Requests on their way, at most ``size`` callers at a time.
+    """Requests on their way, whose callers are the ``crowd``.
 
     ``limits`` are those of a forward pass, of which ``forwards`` may run at once; ``recent`` remembers judgements.
     """
 
     limits: BatchLimits
     forwards: int
-    size: int
+    crowd: Crowd
     recent: Recent
     counts: Counts = field(default_factory=Counts)
 
@@ -64,7 +66,6 @@ class WorkQueue:
         self._unread: deque[Request] = deque()
         self._waiting: deque[Request] = deque()
         self._in_flight: dict[bytes, Request] = {}
-        self._callers = 0
         self._reading = False
         self._scoring = 0
         self._closed = False
@@ -74,7 +75,7 @@ class WorkQueue:
     @property
     def callers(self) -> int:
         """Count the callers that wait for an answer."""
-        return self._callers
+        return self.crowd.callers
 
     def submit(self, exchange: Exchange, deadline: float | None) -> "Future[Judgement]":
         """Queue an exchange, or join a request for the same, or answer at once from memory.
@@ -83,6 +84,7 @@ class WorkQueue:
             EngineError: the queue is full or closed.
         """
         key = fingerprint(exchange)
+        characters = len(exchange.prompt) + len(exchange.response or "")
         expires = None if deadline is None else time.monotonic() + deadline
         with self._changed:
             if self._closed:
@@ -91,17 +93,15 @@ class WorkQueue:
             if (known := self.recent.get(key)) is not None:
                 self.counts.remembered += 1
                 return _answered(known)
-            if self._callers >= self.size:
-                self.counts.refused += 1
-                raise EngineError(f"overloaded: {self._callers} requests are waiting already")
-            if len(self._in_flight) >= 2 * self.size:
+            self.crowd.refuse_overload(self.counts)
+            if len(self._in_flight) >= 2 * self.crowd.size:
                 self._purge()
             future = self._request(key, exchange).join(expires)
-            self._callers += 1
+            self.crowd.enter(characters)
             if expires is not None and expires < self._next_deadline:
                 self._next_deadline = expires
                 self._deadlines.notify()
-        future.add_done_callback(self._caller_left)
+        future.add_done_callback(partial(self._caller_left, characters))
         return future
 
     def take(self) -> Reading | Scoring | None:
@@ -204,9 +204,9 @@ class WorkQueue:
         self._changed.notify()
         return request
 
-    def _caller_left(self, _: "Future[Judgement]") -> None:
+    def _caller_left(self, characters: int, _: "Future[Judgement]") -> None:
         with self._changed:
-            self._callers -= 1
+            self.crowd.leave(characters)
 
     def _forgotten(self, request: Request) -> Request:
         """Let nobody join a request any more; its judgement is remembered, its failure is not."""

@@ -21,12 +21,8 @@ CODES = {404: "not_found", 405: "method_not_allowed"}
 router = APIRouter()
 
 
-def build_app(service: Service) -> Gate:
-    """Make the web app of a service, behind its gate.
-
-    Raises:
-        SettingsError: a key is asked for and there is none.
-    """
+def build_app(service: Service, keys: Keys) -> Gate:
+    """Make the web app of a service, behind its gate, which asks for a key where there are ``keys``."""
     app = FastAPI(title="RailMatch", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.service = service
     for part in (router, moderations.router, classify.router, contents.router):
@@ -35,7 +31,7 @@ def build_app(service: Service) -> Gate:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused_by_the_framework)
     app.add_exception_handler(Exception, _failed)
-    return Gate(app, service, Keys(service.settings.keys()))
+    return Gate(app, service, keys)
 
 
 @router.get("/healthz")
@@ -53,7 +49,7 @@ async def readiness(service: SharedService) -> JSONResponse:
 @router.get("/metrics")
 async def metrics(service: SharedService) -> Response:
     """Give the metrics as Prometheus reads them."""
-    return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(service.scraped), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _refused(request: Request, refused: Exception) -> Response:

@@ -46,6 +46,17 @@ class Gate:
                 if body is not None:
                     await self._app(scope, _replayed(body, receive), self._noted(send))
 
+    async def turn_away(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse a request of a connection that is one too many, unless whoever watches the process asks."""
+        if scope["path"] in OPEN:
+            await self(scope, receive, send)
+            return
+        most = self._service.settings.max_connections
+        refused = Refused(503, "too_many_connections", f"{most} connections are open already", retry_after=1)
+        response = refused.response()
+        response.headers["connection"] = "close"
+        await response(scope, receive, self._noted(send))
+
     def _admit(self, scope: Scope) -> None:
         """Check the rate before the key, so that keys cannot be tried out fast.
 

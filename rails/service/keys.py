@@ -9,7 +9,7 @@ class Keys:
     """The keys that clients may send as ``Authorization: Bearer KEY``; without any, everybody may ask."""
 
     def __init__(self, keys: Sequence[str]) -> None:
-        """Keep hashes, so that all comparisons are of equal length."""
+        """Keep hashes, so that all comparisons are of equal length and no key is sent where this object is."""
         self._digests = [_digest(key.encode()) for key in keys]
 
     def client(self, authorization: bytes, address: str) -> tuple[bytes, bool]:

@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -19,11 +19,13 @@ from ...classifier.errors import SettingsError
 from ..audit import AuditLog
 from ..guard import Guard, Observer
 from .app import build_app
+from .connections import bounded_connections
+from .keys import Keys
 from .settings import ServiceSettings
-from .state import Service
+from .state import GRACE, Service
 
-GRACE = 5.0
-"""Seconds beside the deadline in which the last answers are sent before their connections are cut."""
+MOST_HEADERS = 16_384
+"""Bytes of a request's headers."""
 
 _log = logging.getLogger(__name__)
 
@@ -61,8 +63,11 @@ def make_server(service: Service) -> DrainingServer:
         SettingsError: a key is asked for and there is none, or the certificate cannot be used.
     """
     settings = service.settings
+    gate = build_app(service, Keys(settings.keys()))
     config = uvicorn.Config(
-        build_app(service),
+        gate,
+        http=bounded_connections(gate, settings),
+        h11_max_incomplete_event_size=MOST_HEADERS,
         lifespan="off",
         ws="none",
         log_config=None,
@@ -93,9 +98,7 @@ def serve(settings: ServiceSettings, *, say: Callable[[str], None] = _log.info) 
     """
     service = Service(settings)
     server = make_server(service)
-    observers: list[Observer] = [service.metrics]
-    if settings.audit_file is not None:
-        observers.append(AuditLog(Path(settings.audit_file), text=settings.audit_text))
+    observers = observers_of(service)
     with _listening(settings) as listening:
         say(f"Listening on {_address(settings, listening)}; the models are being loaded.")
         loading = _Loading(service, server, observers, say)
@@ -130,21 +133,36 @@ class _Loading(threading.Thread):
             self.failure = error
             self._server.should_exit = True
             return
-        self._service.metrics.watch(guard.checks.values())
-        self._service.guard = guard
-        thresholds = ", ".join(f"{task}s at threshold {check.threshold:.4f}" for task, check in guard.checks.items())
-        self._say(f"Ready: {thresholds}.")
+        self._service.use(guard)
+        self._say(f"Ready: {thresholds_of(guard)}.")
 
 
-def load_guard(settings: ServiceSettings, observers: list[Observer]) -> Guard:
-    """Load and warm up the models.
+def observers_of(service: Service) -> list[Observer]:
+    """Give what shall be told of every verdict: the metrics, and the audit log where one is wanted.
+
+    Raises:
+        SettingsError: the audit log cannot be written.
+    """
+    settings = service.settings
+    if settings.audit_file is None:
+        return [service.metrics]
+    return [service.metrics, AuditLog(Path(settings.audit_file), text=settings.audit_text)]
+
+
+def thresholds_of(guard: Guard) -> str:
+    """Name what is judged, and from which scores on it is blocked."""
+    return ", ".join(f"{task}s at threshold {check.threshold:.4f}" for task, check in guard.checks.items())
+
+
+def load_guard(settings: ServiceSettings, observers: Sequence[Observer], *, cores: int | None = None) -> Guard:
+    """Load and warm up the models, on at most ``cores`` cores where they are int8 forms.
 
     Raises:
         ModelError: there is no model, one cannot be used, or CUDA was asked for and is not there.
         EngineError: a model cannot judge.
     """
     guard = Guard.load(
-        settings.models, device=settings.device, deadline=settings.deadline, observers=observers,
+        settings.models, device=settings.device, deadline=settings.deadline, observers=observers, cores=cores,
         prompt_threshold=settings.prompt_threshold, response_threshold=settings.response_threshold,
     )  # fmt: skip
     guard.warm_up()

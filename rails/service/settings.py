@@ -1,20 +1,18 @@
 """ServiceSettings: everything that can be set of the HTTP service, checked before a model is loaded."""
 
-import difflib
 import os
-from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from ...classifier.errors import SettingsError
 from ...classifier.model import Device
+from ..options import OptionSettings
 
 MEBIBYTE = 1 << 20
 
 
-class ServiceSettings(BaseModel):
+class ServiceSettings(OptionSettings):
     """What ``railmatch serve`` can be told.
 
     Attributes:
@@ -27,7 +25,9 @@ class ServiceSettings(BaseModel):
         burst: how many requests may come at once before ``rate_limit`` counts; twice the limit when left out.
         max_body: most bytes of a request.
         max_texts: most texts of a request.
-        body_seconds: how long a request may take to arrive.
+        max_connections: most connections at a time; whoever comes then is turned away without an answer.
+        header_seconds: how long a connection may stay open without the headers of a request being complete.
+        body_seconds: how long the body of a request may take to arrive.
         deadline: seconds, at most an hour, after which a text counts as not judged.
         drain: seconds between SIGTERM, when ``/readyz`` turns 503, and the end of listening.
         prompt_threshold: replaces the threshold stored with the model, in (0, 1].
@@ -38,20 +38,20 @@ class ServiceSettings(BaseModel):
         tls_key: PEM file with the certificate's key.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
     models: str = "models"
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     device: Device = "auto"
     api_key_env: str | None = None
-    rate_limit: float | None = Field(default=None, gt=0)
+    rate_limit: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     burst: int | None = Field(default=None, ge=1)
     max_body: int = Field(default=MEBIBYTE, ge=1)
     max_texts: int = Field(default=256, ge=1)
-    body_seconds: float = Field(default=10.0, gt=0)
+    max_connections: int = Field(default=1024, ge=1)
+    header_seconds: float = Field(default=10.0, gt=0, le=3600, allow_inf_nan=False)
+    body_seconds: float = Field(default=10.0, gt=0, le=3600, allow_inf_nan=False)
     deadline: float = Field(default=10.0, gt=0, le=3600, allow_inf_nan=False)
-    drain: float = Field(default=5.0, ge=0)
+    drain: float = Field(default=5.0, ge=0, le=3600, allow_inf_nan=False)
     prompt_threshold: float | None = Field(default=None, gt=0, le=1)
     response_threshold: float | None = Field(default=None, gt=0, le=1)
     audit_file: str | None = None
@@ -71,19 +71,6 @@ class ServiceSettings(BaseModel):
             raise ValueError(f"burst is {self.burst}, but nothing is limited: give rate_limit too, or leave burst out")
         return self
 
-    @classmethod
-    def from_options(cls, options: dict[str, Any], overrides: Sequence[str] = ()) -> Self:
-        """Make settings from a command's options and ``KEY=VALUE`` pairs, whose values are read as YAML.
-
-        Raises:
-            SettingsError: a key or a value is not allowed.
-        """
-        values = {key: value for key, value in options.items() if value is not None}
-        try:
-            return cls.model_validate(values | dict(map(_parsed, overrides)))
-        except ValidationError as error:
-            raise SettingsError(_explain(error)) from error
-
     def keys(self) -> tuple[str, ...]:
         """Read the keys that clients may send; none where no key is asked for.
 
@@ -99,26 +86,3 @@ class ServiceSettings(BaseModel):
                 "put the key there that clients shall send"
             )
         return keys
-
-
-def _parsed(override: str) -> tuple[str, Any]:
-    key, equals, value = override.partition("=")
-    if not equals or not key:
-        raise SettingsError(f"--set {override}: write KEY=VALUE, such as --set max_body=4000000")
-    try:
-        return key, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise SettingsError(f"--set {override}: the value is no YAML") from error
-
-
-def _explain(error: ValidationError) -> str:
-    """Say of the first fault which setting it is in, what was given, and what is allowed."""
-    fault = error.errors()[0]
-    key = ".".join(str(part) for part in fault["loc"])
-    if not key:
-        return str(fault["ctx"]["error"])
-    if fault["type"] != "extra_forbidden":
-        return f"{key} is {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
-    known = list(ServiceSettings.model_fields)
-    close = difflib.get_close_matches(key, known, n=1)
-    return f"{key}: unknown setting; " + (f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}")

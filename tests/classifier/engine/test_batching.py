@@ -142,6 +142,20 @@ def test_every_text_gets_a_judgement(classifier: SafetyClassifier, text: str) ->
         assert plain.result(60).score == pytest.approx(classifier.predict_proba([BREAD])[0], abs=1e-5)
 
 
+def test_texts_that_are_too_long_together_are_refused(watched: Watched) -> None:
+    watched.gate.clear()
+    with Engine(watched, queue_characters=30) as engine:
+        waiting = [engine.submit(Exchange("bread" * 5)), engine.submit(Exchange("cake" * 1000))]  # there was room still
+        with pytest.raises(EngineError, match="^overloaded: 4025 characters are waiting already$"):
+            engine.submit(Exchange("a"))
+        assert (engine.waiting, engine.counts.refused) == (2, 1)
+        watched.gate.set()
+        assert all(future.result(60).windows for future in waiting)
+        while engine.waiting:  # callers leave a moment after they have their answer
+            time.sleep(0.001)
+        assert engine.submit(Exchange("a")).result(60).windows == 1
+
+
 def test_a_full_queue_refuses_at_once(held: tuple[Watched, Engine]) -> None:
     watched, engine = held
     waiting = [engine.submit(exchange) for exchange in texts(49)]
@@ -319,7 +333,8 @@ def test_the_log_says_device_and_dtype(classifier: SafetyClassifier, caplog: pyt
             engine_report = engine.report
         assert engine_report["attention"].startswith("sdpa")
     assert "prompt engine: task prompt, runtime torch, device cpu, dtype float32, attention sdpa: " in caplog.text
-    assert "batch_tokens 1024, batch_windows 64, max_padding 0.05, queue_size 1024, cache_size 4096" in caplog.text
+    assert "batch_tokens 1024, batch_windows 64, max_padding 0.05, queue_size 1024, " in caplog.text
+    assert "queue_characters 67108864, cache_size 4096" in caplog.text
 
 
 def test_a_process_ends_although_texts_still_wait(trigger_models: Path) -> None:

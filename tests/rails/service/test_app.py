@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from railmatch.classifier.errors import SettingsError
 from railmatch.rails.guard import Guard
-from railmatch.rails.service.app import build_app
+from railmatch.rails.service.server import make_server
 from railmatch.rails.service.settings import ServiceSettings
 from railmatch.rails.service.state import Service
 
@@ -73,4 +73,4 @@ def test_what_nobody_foresaw_has_it_too(start: Callable[..., Running]) -> None:
 def test_a_missing_key_is_found_before_anything_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GUARD_KEY", raising=False)
     with pytest.raises(SettingsError, match="api_key_env is 'GUARD_KEY'"):
-        build_app(Service(ServiceSettings(api_key_env="GUARD_KEY")))
+        make_server(Service(ServiceSettings(api_key_env="GUARD_KEY")))
