@@ -18,6 +18,7 @@ from transformers import BertForSequenceClassification, BertModel, PreTrainedMod
 from transformers.models.bert.modeling_bert import BertLayer
 
 from .errors import ModelError
+from .packing import Packing, run_packed
 
 _GAIN = 2.0**12
 """Multiple of the mean in the added layer's attention output: the first token's own state counts 1/4096 beside it."""
@@ -42,21 +43,37 @@ class MeanPooledBert(nn.Module):
         nn.init.normal_(self.classifier.weight, std=bert.config.initializer_range)
         nn.init.zeros_(self.classifier.bias)
 
-    def forward(self, attention_mask: Tensor, **inputs: Tensor) -> Tensor:
-        """Compute logits of shape (batch, outputs) from BERT's inputs, each of shape (batch, tokens)."""
-        states = self.bert(attention_mask=attention_mask, **inputs).last_hidden_state
-        logits: Tensor = self.classifier(self.dropout(self.pool(states, attention_mask)))
+    def forward(
+        self, attention_mask: Tensor | None = None, *, lengths: Tensor | None = None, **inputs: Tensor
+    ) -> Tensor:
+        """Compute logits of shape (batch, outputs) from BERT's inputs, each of shape (batch, tokens).
+
+        With ``lengths``, int64 (batch,), the windows lie one behind the other without padding: inputs are (tokens,).
+        """
+        if lengths is not None:
+            packing = Packing(lengths)
+            row = run_packed(self.bert, packing, **inputs)
+            features = self._features(packing.mean(row.float()), row[packing.starts])
+        else:
+            states = self.bert(attention_mask=attention_mask, **inputs).last_hidden_state
+            features = self.pool(states, cast(Tensor, attention_mask))
+        logits: Tensor = self.classifier(self.dropout(features))
         return logits
 
-    @staticmethod
-    def pool(states: Tensor, attention_mask: Tensor) -> Tensor:
+    @classmethod
+    def pool(cls, states: Tensor, attention_mask: Tensor) -> Tensor:
         """Pool token states (batch, tokens, hidden) to features (batch, hidden), as the ordinary form does."""
         exact = states.float()  # half precision rounds a sum of hundreds of tokens coarsely
         mask = attention_mask.unsqueeze(-1).to(exact.dtype)
         mean = (exact * mask).sum(dim=1) / mask.sum(dim=1)
+        return cls._features(mean, states[:, 0])
+
+    @staticmethod
+    def _features(mean: Tensor, first: Tensor) -> Tensor:
+        """Normalise the tokens' mean, in float32, beside which the first token's state counts a little."""
         width = int(mean.shape[-1])  # int, for a traced graph cannot take the width from an input
-        normalised = F.layer_norm(mean + exact[:, 0] / _GAIN, (width,), eps=_EPSILON)
-        return (torch.tanh(_SLOPE * normalised) / _SLOPE).to(states.dtype)
+        normalised = F.layer_norm(mean + first.float() / _GAIN, (width,), eps=_EPSILON)
+        return (torch.tanh(_SLOPE * normalised) / _SLOPE).to(first.dtype)
 
     def to_ordinary(self) -> BertForSequenceClassification:
         """Write the network as an ordinary model with one layer more and the same logits."""

@@ -95,18 +95,26 @@ class FrozenLayers:
 
     def collate(self, windows: Sequence[Window], *, pad: int, device: torch.device) -> dict[str, Tensor]:
         """Pad the windows' states: ``inputs_embeds`` (windows, tokens, hidden) and ``attention_mask``."""
+        states = nn.utils.rnn.pad_sequence(self._states(windows, pad, device), batch_first=True)
+        mask = torch.zeros(states.shape[:2], dtype=torch.long, device=device)
+        for row, window in enumerate(windows):
+            mask[row, : len(window)] = 1
+        return {"inputs_embeds": states, "attention_mask": mask}
+
+    def pack(self, windows: Sequence[Window], *, pad: int, device: torch.device) -> dict[str, Tensor]:
+        """Put the windows' states one behind the other: ``inputs_embeds`` (tokens, hidden) and ``lengths``."""
+        lengths = torch.tensor([len(window) for window in windows], device=device)
+        return {"inputs_embeds": torch.cat(self._states(windows, pad, device)), "lengths": lengths}
+
+    def _states(self, windows: Sequence[Window], pad: int, device: torch.device) -> list[Tensor]:
+        """Give what the frozen layers make of each window, (tokens, hidden)."""
 
         def run(some: Sequence[Window]) -> list[Tensor]:
             with torch.no_grad():
                 states = self._lower(**collate(some, pad=pad, device=device)).last_hidden_state
             return [row[: len(window)].clone() for window, row in zip(some, states, strict=True)]
 
-        known = self._remembered.get(windows, run)
-        states = nn.utils.rnn.pad_sequence(known, batch_first=True)
-        mask = torch.zeros(states.shape[:2], dtype=torch.long, device=device)
-        for row, window in enumerate(windows):
-            mask[row, : len(window)] = 1
-        return {"inputs_embeds": states, "attention_mask": mask}
+        return self._remembered.get(windows, run)
 
 
 def freeze_lower(network: nn.Module, layers: int | None, remembered: RememberedStates) -> FrozenLayers | None:

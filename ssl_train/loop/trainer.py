@@ -98,6 +98,7 @@ class Trainer:
             heads=method.heads if method else 1,
             bf16=use_bf16(settings.precision, self.accelerator.device),
             frozen=frozen,
+            packed=self.accelerator.device.type == "cpu" and isinstance(network, MeanPooledBert),
         )
         self._labelled = EpochSampler(len(views.labelled), settings.labelled_batch, seed, stream=0)
         voted = votes.voted.numpy() if votes else np.zeros(len(views.weak), dtype=bool)

@@ -90,7 +90,7 @@ def strong_views(trainer: Trainer, weights_of: list[float]) -> StrongViews:
 
 
 def test_the_gradient_added_up_over_batches_is_that_of_one_padded_batch(build: Build, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(passes, "CPU_BATCH_TOKENS", 40)  # two or three texts a pass
+    monkeypatch.setattr(passes, "PACKED_TOKENS", 40)  # two or three texts a pass
     trainer = build(FixMatch(0.9), dropout=0.0, lambda_u=0.5)
     strong = strong_views(trainer, [1.0, 2.0, 0.0])
     labelled = trainer.views.labelled[:4]
@@ -197,7 +197,7 @@ def test_weak_views_are_judged_without_dropout(build: Build):
 
 
 def test_weak_views_keep_their_order_in_batches_of_like_lengths(build: Build, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(passes, "CPU_BATCH_TOKENS", 30)
+    monkeypatch.setattr(passes, "PACKED_TOKENS", 30)
     trainer = build(FixMatch(0.0))
     views = trainer.views.weak
     together = trainer._passes.judge(trainer.network, views)
