@@ -1,5 +1,6 @@
 """Who says whether an attack still is what its seed is: judges other than the classifier under attack."""
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -12,10 +13,9 @@ from ..augment.spending import Estimate
 from ..data.records import find_path
 from ..recipe import EndpointSettings
 from ..synthesis.desk import Desk
-from ..synthesis.judging import ask_for_votes, counted, judges, read_votes
+from ..synthesis.judging import ask_for_votes, judges, read_votes
 from ..synthesis.questions import Question
 from ..synthesis.recipe import JudgeSettings as CallSettings
-from ..synthesis.sample import Sample
 from .attack import Candidate
 from .foreign import ForeignClassifier
 from .patience import Patience
@@ -75,14 +75,14 @@ class EndpointJudge:
         if endpoint is None:
             return [0] * len(candidates)
         samples = [candidate.as_sample() for candidate in candidates]
-        for_label: list[Sample] = []
+        for_label: Counter[tuple[str, int]] = Counter()
         calls = CallSettings(models=settings.models, calls=settings.calls, agree=1, batch=settings.batch)
         for number, judge in enumerate(judges(calls, endpoint)):
             questions = ask_for_votes(samples, number, settings.batch, self._seed, self._policy, judge)
             self._patience(partial(self._ask, questions, judge), "judges")
             for question, found in self._desk.found(questions):
-                for_label += read_votes(question, found)
-        return [sample.agreeing or 0 for sample in counted(samples, for_label, settings.calls)]
+                for_label.update((sample.id, sample.label) for sample in read_votes(question, found))
+        return [for_label[sample.id, sample.label] for sample in samples]
 
     def _ask(self, questions: Sequence[Question], judge: EndpointSettings) -> None:
         self._desk.ask("judgements", questions, judge, Estimate(0, 0, 0, None), included=True, telling=2)
@@ -107,9 +107,9 @@ class ClassifierJudges:
 
 
 def make_judges(
-    recipe: HardenRecipe, policy: str, desk: Desk, patience: Patience, *, base: Path | None = None
+    recipe: HardenRecipe, attacked: Path, policy: str, desk: Desk, patience: Patience, *, base: Path | None = None
 ) -> Judges:
-    """Seat the judges that a recipe names; an endpoint judges by the words of ``policy``.
+    """Seat the judges that a recipe names, none of them the ``attacked`` model; an endpoint judges by ``policy``.
 
     Raises:
         SettingsError: a classifier is of another task, is the one under attack, or its labels are not known.
@@ -120,18 +120,18 @@ def make_judges(
     if settings.endpoint is not None:
         bench.append(EndpointJudge(settings, policy, desk, patience, seed=recipe.seed))
     if settings.classifiers:
-        bench.append(ClassifierJudges([_classifier(judge, recipe, base) for judge in settings.classifiers]))
+        bench.append(ClassifierJudges([_classifier(judge, recipe, attacked, base) for judge in settings.classifiers]))
     return Judges(bench, asked=settings.votes, needed=settings.needed)
 
 
 def _classifier(
-    judge: ClassifierJudge, recipe: HardenRecipe, base: Path | None
+    judge: ClassifierJudge, recipe: HardenRecipe, attacked: Path, base: Path | None
 ) -> SafetyClassifier | ForeignClassifier:
     device: Device = recipe.device
     folder = find_path(judge.model, recipe.task, base) if judge.harmful == [] else Path(judge.model)
     if judge.harmful or not (folder / SETTINGS_FILE).is_file():
         return ForeignClassifier.load(judge, device)
-    if folder.resolve() == find_path(recipe.classifier, recipe.task, base).resolve():
+    if folder.resolve() == attacked.resolve():
         raise SettingsError(
             f"judges.classifiers: {judge.model} is the classifier under attack, which would judge its own mistakes; "
             "name another one, or an LLM in judges.endpoint"

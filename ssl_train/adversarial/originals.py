@@ -50,7 +50,7 @@ def fine_tuning(recipe: HardenRecipe, trained_by: Recipe) -> Recipe:
             f"training: {recipe.training} is of the task {trained_by.task!r}, and task is {recipe.task!r}"
         )
     own = trained_by.method.name if trained_by.method.name in ("supervised", "fixmatch") else "fixmatch"
-    method = trained_by.method.model_copy(update={"name": recipe.fine_tune.method or own, "ramp_steps": 0})
+    method = trained_by.method.model_copy(update={"name": recipe.fine_tune.method or own})
     settings = recipe.fine_tune
     training = trained_by.training.model_copy(
         update={
@@ -73,8 +73,6 @@ def gather_originals(
     Raises:
         DataError: a cache or a record cannot be used. EndpointError: answers are missing, and it cannot be used.
     """
-    if recipe.method.name == "supervised":
-        texts = replace(texts, pool=[])
     require_votes_of_use(recipe, texts)
     texts, _ = gather_votes(recipe, texts, work, accelerator, base=base, progress=progress)
     strong = gather_strong_texts(recipe, texts, base=base, progress=progress)

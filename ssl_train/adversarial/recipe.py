@@ -40,8 +40,8 @@ class SeedSettings(Section):
 class RlSettings(Section):
     """GRPO: ``learning_share`` of a round's texts are written to learn from, ``group`` of a seed at a time.
 
-    ``batch`` is groups a step; ``beta`` weighs the KL divergence from the model as it was. With ``lora`` only low-rank
-    adapters of rank ``lora_rank`` learn.
+    ``batch`` is groups a step; ``beta`` weighs the KL divergence from the model as it was, ``entropy`` the entropy of
+    what it writes, a gain. With ``lora`` only low-rank adapters of rank ``lora_rank`` learn.
     """
 
     learning_share: float = Field(default=0.75, gt=0, lt=1)
@@ -49,6 +49,7 @@ class RlSettings(Section):
     batch: int = Field(default=4, ge=1)
     learning_rate: float = Field(default=1e-5, gt=0)
     beta: float = Field(default=0.02, ge=0)
+    entropy: float = Field(default=0.01, ge=0)
     lora: bool = True
     lora_rank: int = Field(default=16, ge=1)
 
@@ -143,7 +144,7 @@ class GateSettings(Section):
 
     cosine: Bounds = Field(default=[0.5, 0.95])
     length: Bounds = Field(default=[0.5, 2.0])
-    fluency: float = Field(default=0.01, ge=0, lt=0.5)
+    fluency: float = Field(default=0.1, ge=0, lt=0.5)
 
 
 class ShapingSettings(Section):

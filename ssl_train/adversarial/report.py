@@ -134,7 +134,8 @@ def _over_rounds(name: str, series: Series, first: int = 0) -> str:
         plot.axes.set(xlabel="classifier of round" if first == 0 else "round", ylim=(-0.02, 1.04))
         longest = max(len(values) for values, _ in series.values())
         plot.axes.set_xticks(range(first, first + longest))
-        plot.legend()
+        if plot.axes.lines:
+            plot.legend()
     return plot.svg
 
 

@@ -6,7 +6,7 @@ import logging
 import random
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ... import __version__
@@ -94,7 +94,8 @@ def harden(
     start = _start(recipe, base)
     file = find_path(recipe.training, recipe.task, base)
     training = fine_tuning(recipe, load_recipe(file))
-    texts = load_texts(training, file.parent)
+    own = load_texts(training, file.parent)
+    texts = replace(own, pool=[]) if training.method.name == "supervised" else own  # whose pool is not learnt from
     seeds = _seeds(recipe, training, texts, base, file.parent)
     examples = _held_out(recipe, training, texts, seeds, base, file.parent)
     folder = RunFolder(out, _fingerprint(recipe, training, start, texts))
@@ -102,13 +103,13 @@ def harden(
     policy = patience(lambda: read_policy(recipe.judges.policy, base), "judges")
     generator, score = make_generator(recipe, patience, say, base)
     with Cache(Path(recipe.cache).expanduser()) as cache:
-        judges = make_judges(recipe, policy, Desk(cache, agreed, silent), patience, base=base)
+        judges = make_judges(recipe, start, policy, Desk(cache, agreed, silent), patience, base=base)
         most = most_calls(recipe, seeds, generator, tokens(policy)) + _of_training(training, texts, file.parent)
         if most.calls:
             agree(most)
         accelerator = make_accelerator(recipe.device)
         originals = gather_originals(training, texts, out / "votes", accelerator, file.parent, progress)
-        fluency = _fluency(recipe, originals.texts, score)
+        fluency = _fluency(recipe, own, score)
         parts = Parts(
             *(recipe, start, originals, examples, seeds, generator, judges, fluency, Remembered()),
             *(accelerator, progress, say),
