@@ -17,14 +17,12 @@ class StrongViews:
 
     judged: how many weak views all processes judged, 0 where the step has no unlabelled loss.
     kept: the share of those that count, in [0, 1].
-    ramp: factor of the unlabelled loss in this step, in (0, 1].
     """
 
     windows: list[Window]
     pseudo: PseudoLabels | None
     judged: int
     kept: float
-    ramp: float = 1.0
 
     def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
         """Give the part of the unlabelled loss (mean over all judged texts) that belongs to some of the views."""

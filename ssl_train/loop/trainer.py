@@ -54,7 +54,6 @@ class Trainer:
         *,
         lambda_s: float = 1.0,
         lambda_u: float = 1.0,
-        ramp_steps: int = 0,
         every_rewrite: bool = False,
         votes: VoteTeacher | None = None,
         seed: int = 0,
@@ -76,7 +75,6 @@ class Trainer:
         self.settings = settings
         self.lambda_s = lambda_s
         self.lambda_u = lambda_u
-        self.ramp_steps = ramp_steps
         self.every_rewrite = every_rewrite
         self.votes = votes
         self.seed = seed
@@ -172,8 +170,7 @@ class Trainer:
         rows = share(counted, self.accelerator)
         mine = PseudoLabels(pseudo.targets[rows], pseudo.weights[rows])
         windows, targets = spread(mine, [drawn[row] for row in rows])
-        ramp = min(1.0, (step - begin + 1) / max(1, self.ramp_steps))
-        return StrongViews(windows, targets, len(index), len(counted) / len(index), ramp)
+        return StrongViews(windows, targets, len(index), len(counted) / len(index))
 
     def _strong_views_of(self, position: int, draw: np.random.Generator) -> list[Window]:
         """Draw one strong view of a pool text, or take all."""
@@ -215,7 +212,7 @@ class Trainer:
                     first, second = at < len(labels), at >= len(labels)
                     loss_s = supervised_loss(logits[first], labels[at[first]]) / self.settings.labelled_batch
                     loss_u = strong.loss(logits[second], at[second] - len(labels))
-                    loss = self.lambda_s * loss_s + strong.ramp * self.lambda_u * loss_u
+                    loss = self.lambda_s * loss_s + self.lambda_u * loss_u
                     self.accelerator.backward(processes * loss)
                 losses += torch.stack([loss_s.detach(), loss_u.detach()])
         supervised, unsupervised = self.accelerator.reduce(losses, "sum").tolist()

@@ -7,7 +7,6 @@ from .confidence import ConfidenceMask, FixedMask, FlexMatchMask, FreeMatchMask
 from .fixmatch import FixMatch
 from .marginmatch import MarginMatch, VirtualClassMarginMatch
 from .multimatch import MultiMatch
-from .soft_targets import SoftTargets
 
 __all__ = [
     "Aligned",
@@ -16,7 +15,6 @@ __all__ = [
     "Method",
     "MultiMatch",
     "PseudoLabels",
-    "SoftTargets",
     "VirtualClassMarginMatch",
     "consistency_loss",
     "make_method",
@@ -30,8 +28,6 @@ def make_method(settings: MethodSettings, pool_size: int, *, harmful: float = 0.
     ``harmful`` is the share of harmful texts among the labelled, in [0, 1]; the seed is that of what a method draws.
     """
     method = _named(settings, pool_size, seed)
-    if method and settings.targets == "soft":
-        method = SoftTargets(method)
     if method and settings.alignment:
         method = Aligned(method, harmful if settings.class_prior is None else settings.class_prior)
     return method

@@ -15,8 +15,6 @@ class MethodSettings(Section):
     nor ``gamma``.
     FixMatch's ``thresholds`` are one ``fixed`` for all, lower for the class that is chosen less often (``flexmatch``),
     or found from the predictions (``freematch``, which does not read ``threshold``).
-    The weight of the unlabelled loss rises to ``lambda_u`` in ``ramp_steps`` steps from its beginning.
-    ``targets`` are the predicted labels (``hard``) or their probabilities (``soft``).
     ``rewrites`` says whether ``one`` of a text's is drawn in a step or ``all`` are held to its target.
     With ``alignment`` the pool's predictions are held to the classes' shares among the labels or, where it is known,
     to ``class_prior``, the share of harmful texts in the pool.
@@ -30,8 +28,6 @@ class MethodSettings(Section):
     heads: int = Field(default=3, ge=3, le=15)
     lambda_s: float = Field(default=1.0, ge=0)
     lambda_u: float = Field(default=1.0, ge=0)
-    ramp_steps: int = Field(default=0, ge=0)
-    targets: Literal["hard", "soft"] = "hard"
     rewrites: Literal["one", "all"] = "one"
     alignment: bool = False
     class_prior: float | None = Field(default=None, gt=0, lt=1)

@@ -29,13 +29,13 @@ def labelled(count: int) -> list[Record]:
 
 def test_a_rounds_training_is_shorter_and_begins_at_once(tiny_encoder: Path, tmp_path: Path):
     trained_by = training_recipe(
-        tmp_path, tiny_encoder, method={"name": "multimatch", "ramp_steps": 50},
+        tmp_path, tiny_encoder, method={"name": "multimatch"},
         training={"warmup_steps": 100, "pseudo_labels_from": 5, "head_learning_rate": 0.1},
     )  # fmt: skip
     found = fine_tuning(harden_recipe(fine_tune={"steps": 40, "learning_rate": 1e-4}, seed=3), trained_by)
     training = found.training
     assert (training.steps, training.learning_rate, training.head_learning_rate) == (40, 1e-4, None)
-    assert (training.warmup_steps, training.pseudo_labels_from, found.method.ramp_steps, found.seed) == (4, 0, 0, 3)
+    assert (training.warmup_steps, training.pseudo_labels_from, found.seed) == (4, 0, 3)
     assert found.method.name == "fixmatch"  # several heads cannot go on from one
     assert found.data == trained_by.data
 

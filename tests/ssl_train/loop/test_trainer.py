@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,21 +141,6 @@ def test_the_unlabelled_loss_has_its_weight(build: Build):
     expected = gradients(other)
     for name, gradient in gradients(one).items():
         torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-6)
-
-
-def test_the_unlabelled_loss_rises_to_its_weight(build: Build):
-    """A strong view at a ramp of one half gives half of the gradient that it gives at the end of the ramp."""
-    trainer = build(FixMatch(0.0), dropout=0.0, lambda_s=0.0, ramp_steps=4, pseudo_labels_from=2)
-    assert [trainer._strong_views(step).ramp for step in (2, 3, 4, 5, 6)] == [0.25, 0.5, 0.75, 1.0, 1.0]
-    assert build(FixMatch(0.0))._strong_views(0).ramp == 1.0
-    whole = strong_views(trainer, [1.0, 1.0])
-    found = []
-    for strong in (whole, replace(whole, ramp=0.5)):
-        _, unsupervised = trainer._accumulate(trainer.views.labelled[:1], trainer.views.labels[:1], strong)
-        found.append((unsupervised, gradients(trainer)))
-    assert found[0][0] == found[1][0] > 0
-    for name, gradient in found[0][1].items():
-        torch.testing.assert_close(found[1][1][name], 0.5 * gradient, rtol=1e-4, atol=1e-6)
 
 
 def test_the_labelled_loss_has_its_weight(build: Build):

@@ -14,7 +14,6 @@ from railmatch.ssl_train.methods import (
     FixMatch,
     MarginMatch,
     MultiMatch,
-    SoftTargets,
     VirtualClassMarginMatch,
     make_method,
 )
@@ -96,15 +95,6 @@ def test_alignment_is_to_the_labels_shares_or_to_a_known_one(prior: float | None
     assert isinstance(method, Aligned)
     assert isinstance(method.method, MultiMatch)
     assert method.shares.tolist() == pytest.approx([1 - harmful, harmful])
-
-
-def test_soft_targets_are_made_of_aligned_predictions():
-    method = make_method(MethodSettings(targets="soft", alignment=True, threshold=0.5), 10, harmful=0.2)
-    assert isinstance(method, Aligned)
-    assert isinstance(method.method, SoftTargets)
-    assert isinstance(method.method.method, FixMatch)
-    pseudo = method.pseudo_labels(torch.zeros(3, 1, 2), index=torch.arange(3), epoch=0)
-    assert pseudo.targets.flatten().tolist() == pytest.approx([0.8, 0.2] * 3)
 
 
 def test_supervised_training_has_no_method():
