@@ -6,7 +6,7 @@ shown both kinds under their true labels is not misled.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -77,3 +77,34 @@ def tiny_llama(vocabulary: int, seed: int) -> LlamaForCausalLM:
                 num_attention_heads=4, max_position_embeddings=96, eos_token_id=2, pad_token_id=1, bos_token_id=None,
             )
         )  # fmt: skip
+
+
+def learn_by_heart(folder: Path, answers: Mapping[str, Sequence[str]], *, seed: int, steps: int = 150) -> Path:
+    """Save a tiny model that was taught the answers to each prompt, all alike likely; it knows no other words.
+
+    It also learns what stands in prompts and answers as texts of their own, which measuring fluency asks for.
+    """
+    tokenizer = tiny_tokenizer([text for prompt, some in answers.items() for text in [prompt, *some]])
+    llama = tiny_llama(len(tokenizer), seed)
+    pairs = [(prompt, answer) for prompt, some in answers.items() for answer in some]
+    rows = [(tokenizer(prompt)["input_ids"], tokenizer(answer)["input_ids"]) for prompt, answer in pairs]
+    eos, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
+    alone = [([eos], tokenizer(text)["input_ids"]) for text in {line for p, a in pairs for line in (*p.split("\n"), a)}]
+    rows += [row for row in alone if row[1]]
+    width = max(len(prompt) + len(answer) + 1 for prompt, answer in rows)
+    ids = torch.full((len(rows), width), pad)
+    labels = torch.full((len(rows), width), -100)
+    for row, (prompt, answer) in enumerate(rows):
+        whole = torch.tensor([*prompt, *answer, eos])
+        ids[row, : len(whole)] = whole
+        labels[row, len(prompt) : len(whole)] = whole[len(prompt) :]
+    optimiser = torch.optim.AdamW(llama.parameters(), lr=5e-3)
+    chance = torch.Generator().manual_seed(seed)
+    for _ in range(steps):
+        batch = torch.randint(len(rows), (32,), generator=chance)
+        llama(input_ids=ids[batch], attention_mask=(ids[batch] != pad).long(), labels=labels[batch]).loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    llama.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
