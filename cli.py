@@ -11,6 +11,7 @@ from . import __version__
 from .commands.asking import augment, augment_stats, synthesize
 from .commands.guarding import init, run_service
 from .commands.judging import check, evaluate
+from .commands.reviewing import review
 from .commands.showing import demo
 from .commands.training import export, report, train
 from .terminal.failures import Commands
@@ -31,5 +32,8 @@ def main(verbose: bool) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(name)s: %(message)s")
 
 
-for _command in (train, augment, augment_stats, synthesize, evaluate, report, export, check, init, run_service, demo):
+for _command in (
+    *(train, augment, augment_stats, synthesize, review),
+    *(evaluate, report, export, check, init, run_service, demo),
+):
     main.add_command(_command)

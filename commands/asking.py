@@ -129,7 +129,7 @@ def synthesize(
 
         found = run_all(settings, out, base=recipe.parent, agree=agree, progress=terminal_progress())
         click.echo(rounds_table(found))
-        click.echo(f"Saved {len(found.samples)} records to {out / 'data.jsonl'}")
+        click.echo(f"Saved {found.records} records to {out / 'data.jsonl'}")
     else:
         from ..ssl_train.synthesis.withdraw import withdraw as remove
 
@@ -137,4 +137,4 @@ def synthesize(
     if review is not None:
         from ..ssl_train.synthesis.review import write_review
 
-        click.echo(f"Wrote {write_review(out, review)} records to look at first to {review}")
+        click.echo(f"Wrote {write_review(out, review)} records to look at first to {review}: railmatch review {out}")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ..terminal.asking import agree_to_calls
+from ..terminal.asking import agree_to_calls, is_first_process
 from ..terminal.tables import evaluation_table
 from .options import SET, YES, source_of
 
@@ -36,8 +36,10 @@ def train(recipe: Path, out: Path | None, overrides: tuple[str, ...], yes: bool)
     texts = None
     if settings.method.name != "supervised" and settings.augment.endpoint is not None:
         texts = calls.load_pool_texts(settings, base=recipe.parent)
-        estimate = calls.estimate_calls(settings, texts, training=True, base=recipe.parent)
-        agree_to_calls(estimate, yes=yes, ask_above=settings.augment.endpoint.ask_above)
+        # The other processes wait for it when the training begins, and end with it where the answer is no.
+        if is_first_process():
+            estimate = calls.estimate_calls(settings, texts, training=True, base=recipe.parent)
+            agree_to_calls(estimate, yes=yes, ask_above=settings.augment.endpoint.ask_above)
     from ..ssl_train import run  # only now: it loads PyTorch, and whoever is asked should not have to wait for that
 
     folder = out or Path("models") / settings.task

@@ -1,5 +1,6 @@
 """Say what the endpoint will be asked and get a person's agreement before anything is paid for."""
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,15 @@ from ..classifier.errors import SettingsError
 
 if TYPE_CHECKING:
     from ..ssl_train.calls import Calls
+
+
+_RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
+"""Where torchrun and the launchers of MPI say which process this is, as accelerate reads it."""
+
+
+def is_first_process() -> bool:
+    """Tell whether this process is the one of several that talks to a person."""
+    return next((os.environ[name] for name in _RANKS if name in os.environ), "0") == "0"
 
 
 def agree_to_calls(calls: "Calls", *, yes: bool, ask_above: float | None = None) -> None:

@@ -7,7 +7,8 @@
     ChatServer(answer, faults=always(Fault("broken")))                        # every call gets a 500
     ChatServer(answer, faults=lambda number, body: Fault("hang") if "slow" in str(body) else None)
 
-It speaks POST /v1/chat/completions, in one piece and as a stream of events, and GET /v1/models. Usage counts words.
+It speaks POST /v1/chat/completions, in one piece and as a stream of events, GET /v1/models and, with ``batches``, the
+files and batches of batch_endpoint.py. Usage counts words.
 """
 
 import json
@@ -18,6 +19,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Literal, Self
+
+from batch_endpoint import Batches
 
 Messages = list[dict[str, Any]]
 
@@ -109,8 +112,10 @@ class ChatServer:
         faults: Faults = lambda number, body: None,
         latency_s: float = 0.0,
         port: int = 0,
+        batches: Batches | None = None,
     ) -> None:
         self.answer = answer
+        self.batches = batches
         self.faults = faults
         self.latency_s = latency_s
         self.requests: list[dict[str, Any]] = []
@@ -183,15 +188,20 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path.rstrip("/").endswith("/models"):
             self._send_json(200, {"object": "list", "data": [{"id": MODEL, "object": "model"}]})
+        elif (batches := self.server.chat.batches) and (sent := batches.get(self.path)):
+            self._send(*sent)
         else:
             self._send_json(404, {"error": {"message": "Not Found", "code": None}})
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if not self.path.endswith("/chat/completions"):
-            self._send_json(404, {"error": {"message": "Not Found", "code": None}})
-            return
         chat = self.server.chat
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        if not self.path.endswith("/chat/completions"):
+            kind = self.headers["Content-Type"]
+            sent = chat.batches.post(self.path, kind, content, chat.answer) if chat.batches else None
+            self._send(*sent) if sent else self._send_json(404, {"error": {"message": "Not Found", "code": None}})
+            return
+        body = json.loads(content)
         fault = chat.begin(body, (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None)
         try:
             chat.closing.wait(chat.latency_s)

@@ -22,3 +22,12 @@ def collect(base_url: str, path: str, key: str = "any", together: Barrier | None
     if together:
         together.wait()
     collect_rewrites(records, "prompt", AugmentSettings(strategy=STRATEGIES, endpoint=endpoint, cache=path))
+
+
+def collect_in_batches(base_url: str, path: str, texts: int, requests: int) -> None:
+    """Collect the rewrites of so many texts, so many in a batch."""
+    os.environ["TEST_KEY"] = "any"
+    batch = {"trial": 0, "poll_s": 0.01, "requests": requests}
+    endpoint = {"base_url": base_url, "model": MODEL, "api_key_env": "TEST_KEY", "batch": batch}
+    records = [Record(f"id{number}", Exchange(f"Request number {number}")) for number in range(texts)]
+    collect_rewrites(records, "prompt", AugmentSettings(strategy=["paraphrase"], endpoint=endpoint, cache=path))

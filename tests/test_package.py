@@ -12,7 +12,7 @@ import pytest
 import railmatch
 
 ROOT = Path(__file__).parent.parent
-SHIPPED_SUFFIXES = {".py", ".typed", ".yml", ".co", ".jsonl", ".txt", ".md", ".html", ".css"}
+SHIPPED_SUFFIXES = {".py", ".typed", ".yml", ".co", ".jsonl", ".txt", ".md", ".html", ".css", ".js"}
 NOT_SHIPPED = {"tests", "docs", "benchmarks", "examples", "build", "dist", "models", "guardrails"}
 HEAVY = (
     "torch", "transformers", "nemoguardrails", "pydantic", "openai", "datasets", "sklearn", "yaml", "rich",

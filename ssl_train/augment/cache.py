@@ -20,7 +20,7 @@ from .cache_file import APPLICATION_ID, SCHEMA_VERSION, explain, prepare
 from .claims import LEASE_S, has_ended
 from .quality import Status
 
-__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "Answer", "Cache", "Key", "Spent", "text_hash"]
+__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "Answer", "Cache", "Key", "Spent", "book", "text_hash"]
 
 _WRITE = """
 INSERT INTO answers (text_hash, template, model, sampling, status, answer, input_tokens, output_tokens, similarity)
@@ -40,8 +40,9 @@ ON CONFLICT DO UPDATE SET calls = calls + 1, input_tokens = input_tokens + exclu
 """
 _TEXTS_A_TRANSACTION = 1000
 
-Claim = Literal["ours", "theirs", "answered"]
-"""What became of a claim: the text is ours to ask about, another process is asking, or its answer is there."""
+Claim = Literal["ours", "theirs", "answered", "batched"]
+"""What became of a claim: the text is ours to ask about, another process is asking, its answer is there, or on its way
+in a batch."""
 
 
 class Key(NamedTuple):
@@ -130,7 +131,7 @@ class Cache:
         Raises:
             DataError: the disk is full, or the file is locked or cannot be written.
         """
-        with self._transaction():
+        with self.transaction():
             self._connection.executemany(_WRITE, (_row(key, answer) for key, answer in answers))
 
     def remember(self, texts: Iterable[str]) -> int:
@@ -144,27 +145,37 @@ class Cache:
         rest = iter(texts)
         while some := list(islice(rest, _TEXTS_A_TRANSACTION)):
             count += len(some)
-            with self._transaction():
+            with self.transaction():
                 rows = ((text_hash(text), text) for text in some)
                 self._connection.executemany("INSERT OR IGNORE INTO texts VALUES (?, ?)", rows)
         return count
 
     def claim(self, key: Key, owner: str) -> Claim:
-        """Reserve the question ``key`` for ``owner``, unless it is answered, or another process is asking.
+        """Reserve the question ``key`` for ``owner``, unless it is answered, in a batch, or another process is asking.
 
         Raises:
             DataError: the file cannot be written.
         """
         now = time.time()
-        with self._transaction():
+        with self.transaction():
             if self._connection.execute(f"SELECT 1 FROM answers {_OF_KEY}", key).fetchone():
                 return "answered"
+            if self._connection.execute(f"SELECT 1 FROM batched {_OF_KEY}", key).fetchone():
+                return "batched"
             held = self._connection.execute(f"SELECT owner, expires FROM claims {_OF_KEY}", key).fetchone()
             if held and held[0] != owner and held[1] > now and not has_ended(held[0]):
                 return "theirs"
             row = (*key, owner, now + LEASE_S)
             self._connection.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?)", row)
             return "ours"
+
+    def in_batch(self, key: Key) -> bool:
+        """Tell whether the answer to a question is on its way in a batch, so that asking for it takes nothing more.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+        return bool(self.rows(f"SELECT 1 FROM batched {_OF_KEY}", tuple(key)))
 
     def renew(self, owner: str) -> None:
         """Let the claims of ``owner`` stand for another while.
@@ -194,10 +205,19 @@ class Cache:
         Raises:
             DataError: the disk is full, or the file is locked or cannot be written.
         """
-        with self._transaction():
-            self._connection.execute(_WRITE, _row(key, answer))
-            self._connection.execute(_SPEND, (key.model, answer.input_tokens, answer.output_tokens, cost or 0.0))
-            self._connection.execute(f"DELETE FROM claims {_OF_KEY}", key)
+        with self.transaction() as connection:
+            book(connection, key, answer, cost)
+            connection.execute(f"DELETE FROM claims {_OF_KEY}", key)
+
+    def forget(self, key: Key, answer: Answer) -> None:
+        """Let a question be asked anew whose answer is still ``answer``.
+
+        Raises:
+            DataError: the file is locked or cannot be written.
+        """
+        with self._errors_named():
+            values = (*key, answer.status, answer.text)
+            self._connection.execute(f"DELETE FROM answers {_OF_KEY} AND status = ? AND answer = ?", values)
 
     def spent(self, model: str) -> Spent:
         """Say what the answers of ``model`` took in all runs on this cache.
@@ -233,11 +253,16 @@ class Cache:
         self._connection.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection for several statements, all or none of which are kept.
+
+        Raises:
+            DataError: the disk is full, or the file is locked or cannot be written.
+        """
         with self._errors_named():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                yield
+                yield self._connection
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:
@@ -250,6 +275,12 @@ class Cache:
             yield
         except (sqlite3.Error, OSError) as error:
             raise DataError(f"cache {self.path}: {explain(error)}") from error
+
+
+def book(connection: sqlite3.Connection, key: Key, answer: Answer, cost: float | None) -> None:
+    """Store an answer of the endpoint and what it took, within a transaction."""
+    connection.execute(_WRITE, _row(key, answer))
+    connection.execute(_SPEND, (key.model, answer.input_tokens, answer.output_tokens, cost or 0.0))
 
 
 def _row(key: Key, answer: Answer) -> tuple[str | int | float | None, ...]:

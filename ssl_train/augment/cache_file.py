@@ -1,7 +1,8 @@
 """The form of a cache file: its tables, how older forms are taken over, and what the errors of a file mean.
 
 ``answers`` holds what an endpoint said, ``texts`` what it was said about, so that a person can look at both side by
-side, ``claims`` what some process is asking right now, and ``spent`` what all runs together took, by model.
+side, ``claims`` what some process is asking right now, ``spent`` what all runs together took, by model, and
+``batches`` and ``batched`` what was handed to the endpoint as a batch and waits there for its answer.
 """
 
 import sqlite3
@@ -10,8 +11,8 @@ from pathlib import Path
 from ...classifier.errors import DataError
 
 APPLICATION_ID = 0x524D4152
-SCHEMA_VERSION = 3
-"""Version 1 named the outcomes that there could be in the table; version 2 had the answers alone."""
+SCHEMA_VERSION = 4
+"""Version 1 named the outcomes that there could be in the table; 2 had the answers alone; 3 knew no batches."""
 
 _ANSWERS = """
 CREATE TABLE IF NOT EXISTS answers (
@@ -54,7 +55,27 @@ CREATE TABLE IF NOT EXISTS spent (
     cost REAL NOT NULL
 ) WITHOUT ROWID
 """
-_SCHEMA = (_ANSWERS, _TEXTS, _CLAIMS, _SPENT)
+_BATCHES = """
+CREATE TABLE IF NOT EXISTS batches (
+    name TEXT PRIMARY KEY,
+    id TEXT,
+    address TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    created REAL NOT NULL
+) WITHOUT ROWID
+"""
+_BATCHED = """
+CREATE TABLE IF NOT EXISTS batched (
+    text_hash TEXT NOT NULL,
+    template TEXT NOT NULL,
+    model TEXT NOT NULL,
+    sampling TEXT NOT NULL,
+    batch TEXT NOT NULL,
+    PRIMARY KEY (text_hash, template, model, sampling)
+) WITHOUT ROWID
+"""
+_BY_BATCH = "CREATE INDEX IF NOT EXISTS batched_by_batch ON batched (batch)"
+_SCHEMA = (_ANSWERS, _TEXTS, _CLAIMS, _SPENT, _BATCHES, _BATCHED, _BY_BATCH)
 _ANSWERS_TAKEN_OVER = (
     "ALTER TABLE answers RENAME TO answers_of_before",
     _ANSWERS,
@@ -66,7 +87,8 @@ _ANSWERS_TAKEN_OVER = (
     WHERE input_tokens + output_tokens > 0 GROUP BY model
     """,
 )
-_OLDER = (1, 2)
+_WITH_ANSWERS_ALONE = (1, 2)
+_KNOWN = (*_WITH_ANSWERS_ALONE, 3, SCHEMA_VERSION)
 
 
 def prepare(connection: sqlite3.Connection, path: str | Path) -> None:
@@ -80,7 +102,7 @@ def prepare(connection: sqlite3.Connection, path: str | Path) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("BEGIN IMMEDIATE")
-    for statement in _ANSWERS_TAKEN_OVER if _number(connection, "user_version") in _OLDER else _SCHEMA:
+    for statement in _ANSWERS_TAKEN_OVER if _number(connection, "user_version") in _WITH_ANSWERS_ALONE else _SCHEMA:
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -95,7 +117,7 @@ def _require_ours(connection: sqlite3.Connection, path: str | Path) -> None:
     connection.execute("COMMIT")
     if application != APPLICATION_ID and (tables or application or version):
         raise DataError(f"cache {path}: a database of another program; give another path in augment.cache")
-    if tables and version not in (*_OLDER, SCHEMA_VERSION):
+    if tables and version not in _KNOWN:
         raise DataError(
             f"cache {path}: its form is version {version} and this RailMatch reads version {SCHEMA_VERSION}; "
             "use the RailMatch that made it, or give another path in augment.cache"

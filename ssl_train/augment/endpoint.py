@@ -56,8 +56,9 @@ class Endpoint:
             EndpointError: the environment variable that must hold the key is not set.
         """
         self.settings = settings
-        self.name = f"endpoint {settings.base_url or os.environ.get('OPENAI_BASE_URL') or 'https://api.openai.com/v1'}"
-        self._client = openai.AsyncOpenAI(
+        self.address = settings.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
+        self.name = f"endpoint {self.address}"
+        self.client = openai.AsyncOpenAI(
             base_url=settings.base_url, api_key=_key(settings, self.name), max_retries=0, timeout=settings.timeout_s
         )
         self._pace = Pace(settings.max_concurrency)
@@ -72,7 +73,7 @@ class Endpoint:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._client.close()
+        await self.client.close()
 
     async def ask(self, messages: Sequence[dict[str, str]]) -> Reply:
         """Ask once and again until there is an answer.
@@ -102,33 +103,44 @@ class Endpoint:
     async def _try(self, messages: Sequence[dict[str, str]]) -> Reply | Trouble:
         length_name = self._length_name
         try:
-            outcome = self._read(await self._call(messages, length_name))
+            outcome = self.read(await self._call(self.body_of(messages)))
         except (openai.OpenAIError, TimeoutError, json.JSONDecodeError, UnicodeDecodeError) as error:
-            if length_name == "max_tokens" and _wants_other_name(error):
-                self._length_name = "max_completion_tokens"
+            said = str(error) if isinstance(error, openai.BadRequestError) else ""
+            if length_name == "max_tokens" and self.wants_other_name(said):
                 return await self._try(messages)
             outcome = diagnose(error, self.settings)
         self._heard = self._heard or isinstance(outcome, Reply) or not outcome.unreachable
-        if isinstance(outcome, Trouble) and outcome.kind in ("refused", "too_long"):
-            return Reply("", refused=outcome.kind == "refused", cut=outcome.kind == "too_long")
-        return outcome
+        return as_reply(outcome) or outcome if isinstance(outcome, Trouble) else outcome
 
-    async def _call(self, messages: Sequence[dict[str, str]], length_name: str) -> Any:
+    def body_of(self, messages: Sequence[dict[str, str]]) -> dict[str, Any]:
+        """Write the body of a call."""
         settings = self.settings
         request: dict[str, Any] = {
             "model": settings.model,
             "messages": list(messages),
-            length_name: settings.max_tokens,
+            self._length_name: settings.max_tokens,
         }
         for name, value in (("temperature", settings.temperature), ("top_p", settings.top_p)):
             if value is not None:
                 request[name] = value
-        # The client's own timeout starts anew with every byte; this one is for the whole call.
-        async with asyncio.timeout(settings.timeout_s):
-            # `chat.completions.create` is this and a check of every field, which takes a third of a call's time.
-            return await self._client.post("/chat/completions", cast_to=ChatCompletion, body=request)
+        return request
 
-    def _read(self, completion: Any) -> Reply | Trouble:
+    def wants_other_name(self, said: str) -> bool:
+        """Tell by a refusal whether the model wants its limit by the newer name, which it then gets from now on.
+
+        The older one is what most servers know.
+        """
+        wanted = "max_completion_tokens" in said
+        self._length_name = "max_completion_tokens" if wanted else self._length_name
+        return wanted
+
+    async def _call(self, body: dict[str, Any]) -> Any:
+        # The client's own timeout starts anew with every byte; this one is for the whole call.
+        async with asyncio.timeout(self.settings.timeout_s):
+            # `chat.completions.create` is this and a check of every field, which takes a third of a call's time.
+            return await self.client.post("/chat/completions", cast_to=ChatCompletion, body=body)
+
+    def read(self, completion: Any) -> Reply | Trouble:
         """Read an answer that may be anything at all."""
         if error := getattr(completion, "error", None):  # some gateways send errors with a success status
             return Trouble("retry", f"it said {error!s:.300}")
@@ -168,16 +180,18 @@ class Endpoint:
             await asyncio.sleep(wait)
 
 
+def as_reply(trouble: Trouble) -> Reply | None:
+    """Give the answer that a trouble amounts to: a filter's refusal, or a text that the model cannot read."""
+    if trouble.kind in ("refused", "too_long"):
+        return Reply("", refused=trouble.kind == "refused", cut=trouble.kind == "too_long")
+    return None
+
+
 def _joined(content: Any) -> Any:
     """Join an answer that comes in pieces, ``[{"type": "text", "text": ...}]``; anything else is given as it is."""
     if not isinstance(content, list) or not all(isinstance(piece, dict) for piece in content):
         return content
     return "".join(str(piece.get("text") or "") for piece in content if piece.get("type") in ("text", "output_text"))
-
-
-def _wants_other_name(error: Exception) -> bool:
-    """Tell whether a model wants its limit by the newer name; the older one is what most servers know."""
-    return isinstance(error, openai.BadRequestError) and "max_completion_tokens" in str(error)
 
 
 def _key(settings: EndpointSettings, name: str) -> str:

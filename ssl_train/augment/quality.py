@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from ...classifier.tasks import Task
+from .language import is_other_language, is_other_script
 from .refusal import is_refusal
 from .template import Markers
 
@@ -69,10 +70,6 @@ _INSTRUCTIONS = re.compile(
     r"|\boutput only the \w+|\bwrite its paraphrase now\b|<\|?/?(?:im_start|im_end|eot_id|think)\|?>",
     re.IGNORECASE | re.MULTILINE,
 )
-_EAST_ASIAN = frozenset({"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "HALFWIDTH", "KATAKANA-HIRAGANA"})
-_LATIN_LOOKS = frozenset({"FULLWIDTH", "MATHEMATICAL", "DOUBLE", "SCRIPT", "FEMININE", "MASCULINE", "MODIFIER"})
-"""First words of the names of letters that are written for Latin ones."""
-
 _QUOTES = (
     ('"', '"'),
     ("'", "'"),
@@ -104,6 +101,7 @@ def judge(
         ("unchanged", is_unchanged),
         ("wrong_language", is_other_script),
         ("near_copy", is_near_copy),
+        ("wrong_language", is_other_language),  # last, because it takes longest
     )
     return next((status for status, found in checks if found(text, rewrite)), "kept"), rewrite
 
@@ -128,38 +126,12 @@ def is_near_copy(text: str, answer: str, ceiling: float = NEAR_COPY) -> bool:
     return 2 * (one & other).total() > ceiling * (one.total() + other.total())
 
 
-def is_other_script(text: str, answer: str) -> bool:
-    """Tell whether ``answer`` is written in other letters than ``text``, so in another language.
-
-    A text that mixes scripts evenly, or has no letters, may be answered in any.
-    """
-    asked, answered = main_script(text), main_script(answer)
-    return asked is not None and answered is not None and asked != answered
-
-
 def leaks(text: str, answer: str) -> bool:
     """Tell whether ``answer`` still has a piece of the instructions or an introduction that its ``text`` has not."""
     found = _INSTRUCTIONS.search(answer)
     if found and not _INSTRUCTIONS.search(text):
         return True
     return bool(_PREAMBLE.match(answer)) and not _PREAMBLE.match(text)
-
-
-def main_script(text: str) -> str | None:
-    """Name the script of at least nine tenths of the letters of ``text``; None where no script has so many.
-
-    Kana, hangul and Chinese characters are one script here, because Japanese and Korean mix them.
-    """
-    scripts = Counter(_script(letter) for letter in text if letter.isalpha())
-    if not scripts:
-        return None
-    script, count = scripts.most_common(1)[0]
-    return script if count >= 0.9 * scripts.total() else None
-
-
-def _script(letter: str) -> str:
-    name = unicodedata.name(letter, "UNKNOWN").split(" ", 1)[0].split("-", 1)[0]
-    return "CJK" if name in _EAST_ASIAN else "LATIN" if name in _LATIN_LOOKS else name
 
 
 def is_unchanged(text: str, answer: str) -> bool:

@@ -109,6 +109,8 @@ def estimate(
     calls = incoming = outgoing = 0
     with Cache(path if path.exists() else ":memory:") as cache:
         for request in desk.requests(records, cache):
+            if cache.in_batch(request.key):
+                continue
             calls += 1
             incoming += _tokens_of(request.messages())
             outgoing += tokens(request.text)
@@ -125,6 +127,8 @@ def _estimate_judgements(desk: Desk, records: Sequence["Record"], settings: Augm
         coming = (Pair(ask.text, ask.part, ask.key, Answer("kept", ask.text)) for ask in desk.requests(records, cache))
         questions = [judge.requests(desk.pairs(records, cache), settings.quality, cache), map(judge.request, coming)]
         for question in chain.from_iterable(questions):
+            if cache.in_batch(question.key):
+                continue
             calls += 1
             incoming += _tokens_of(question.messages())
     return Estimate(calls, incoming, calls, cost(incoming, calls, settings.endpoint), at_most=calls > 0)

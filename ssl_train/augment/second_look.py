@@ -16,6 +16,7 @@ from ..progress import Progress
 from ..recipe import EndpointSettings, QualitySettings
 from .asking import Tally, ask_all
 from .cache import Answer, Cache, Key, text_hash
+from .cut import forget_missing, is_missing, noted
 from .endpoint import Reply
 from .quality import Status, without_thoughts
 from .refusal import is_refusal
@@ -131,6 +132,7 @@ class _Request:
     pair: Pair
     template: Template
     key: Key
+    max_tokens: int
 
     def messages(self) -> list[dict[str, str]]:
         """Write the chat messages that ask."""
@@ -141,7 +143,8 @@ class _Request:
         word = None if reply.refused or reply.cut else read_judgement(reply.text)
         if word is not None:
             return "kept", word
-        return ("refused" if reply.refused or is_refusal("", reply.text) else "unreadable"), reply.text
+        declined = reply.refused or (not reply.cut and is_refusal("", reply.text))
+        return ("refused" if declined else "unreadable"), noted(reply, self.max_tokens)
 
 
 class Comparison:
@@ -162,7 +165,7 @@ class Comparison:
         template = self._templates[pair.part]
         both = text_hash(f"{pair.text}\x1f{pair.answer.text}")
         key = Key(both, f"{template.name}@{template.fingerprint}", self._endpoint.model, self._sampling)
-        return _Request(pair, template, key)
+        return _Request(pair, template, key, self._endpoint.max_tokens)
 
     def requests(self, pairs: Iterable[Pair], quality: QualitySettings, cache: Cache) -> Iterator[_Request]:
         """List the questions that are not answered yet, each once, about pairs that are not off topic."""
@@ -172,11 +175,12 @@ class Comparison:
             if is_off_topic(pair.answer.similarity, quality.similarity_floor) or request.key in seen:
                 continue
             seen.add(request.key)
-            if cache.get(request.key) is None:
+            if is_missing(cache.get(request.key), self._endpoint.max_tokens):
                 yield request
 
     def ask_about(self, pairs: Pairs, quality: QualitySettings, cache: Cache, progress: Progress) -> Tally:
         """Ask what is not answered yet."""
+        forget_missing((self.request(pair).key for pair in pairs()), cache, self._endpoint.max_tokens)
         total = sum(1 for _ in self.requests(pairs(), quality, cache))
         if not total:
             return Tally()

@@ -53,7 +53,9 @@ class Trouble:
 def diagnose(error: Exception, settings: EndpointSettings) -> Trouble:
     """Decide what an error of one call means."""
     if isinstance(error, openai.APIStatusError):
-        return _diagnose_status(error, settings)
+        return diagnose_status(
+            error.status_code, error.code, _words(error), settings, wait_s=_wait_s(error.response.headers)
+        )
     if isinstance(error, TimeoutError | openai.APITimeoutError):
         said = f"no answer within {settings.timeout_s:g} s (augment.endpoint.timeout_s)"
         return Trouble("retry", said, crowded=True)
@@ -63,9 +65,11 @@ def diagnose(error: Exception, settings: EndpointSettings) -> Trouble:
     return Trouble("fatal", not_chat(f"an answer that is not JSON ({error})"))
 
 
-def _diagnose_status(error: openai.APIStatusError, settings: EndpointSettings) -> Trouble:
-    status, words = error.status_code, f"{error.code or ''} {_words(error)}".strip()
-    said = f"{status}: {_words(error)}"
+def diagnose_status(
+    status: int, code: str | None, said: str, settings: EndpointSettings, *, wait_s: float | None = None
+) -> Trouble:
+    """Decide what an answer with an error's ``status`` means; ``said`` are its words, in one line."""
+    words, said = f"{code or ''} {said}".strip(), f"{status}: {said}"
     if status in (400, 403, 422, 451) and _FILTERED.search(words):
         return Trouble("refused", f"its filter declined the text ({said})")
     if status in (400, 413, 422, 500) and _TOO_LONG.search(words):
@@ -73,12 +77,11 @@ def _diagnose_status(error: openai.APIStatusError, settings: EndpointSettings) -
     if fatal := _fatal_status(status, words, settings):
         return Trouble("fatal", f"{fatal} (it said {said})")
     if status in (408, 409, 425, 429) or status >= 500:
-        wait = _wait_s(error.response.headers)
-        if wait is not None and wait > LONGEST_WAIT_S:
+        if wait_s is not None and wait_s > LONGEST_WAIT_S:
             return Trouble(
-                "fatal", f"it asks to come back in {wait:.0f} s: run again then, what was answered is stored"
+                "fatal", f"it asks to come back in {wait_s:.0f} s: run again then, what was answered is stored"
             )
-        return Trouble("retry", f"it said {said}", wait, crowded=status in CROWDED)
+        return Trouble("retry", f"it said {said}", wait_s, crowded=status in CROWDED)
     return Trouble("failed", f"it said {said}")
 
 
@@ -134,6 +137,10 @@ def _until(date: str, now: datetime) -> float:
 
 def _words(error: openai.APIStatusError) -> str:
     """Give what the server said, without the client's own introduction and cut to a line."""
-    body = error.body
+    return words_of(error.body) or " ".join(error.message.split())[:300]
+
+
+def words_of(body: object) -> str:
+    """Give what the ``body`` of an error says, cut to a line; nothing where it is empty."""
     said = body.get("message", body) if isinstance(body, dict) else body
-    return " ".join(str(said or error.message).split())[:300]
+    return " ".join(str(said or "").split())[:300]

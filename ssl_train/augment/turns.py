@@ -43,35 +43,66 @@ class Turns:
         self._requests = requests
         self._cache = cache
         self._advance = advance
-        self._owner = new_owner()
+        self.owner = new_owner()
         self._postponed: deque[Request] = deque()
+        self._batched: list[Request] = []
+        self._drawn = False
         self._closed = False
 
-    async def next(self) -> Request | None:
-        """Give the next question that is ours to ask; None where none is left, or the run has been closed."""
+    @property
+    def exhausted(self) -> bool:
+        """Tell whether no question is left that has not been handed out."""
+        return self._drawn and not self._postponed
+
+    async def next(self, *, wait: bool = True) -> Request | None:
+        """Give the next question that is ours to ask; None where none is left, or the run has been closed.
+
+        Those that others are asking are waited for at the end, or without ``wait`` left to a later call. Those that
+        wait in a batch are put aside.
+        """
+        later = len(self._postponed)
         while not self._closed:
-            drawn = None if len(self._postponed) >= POSTPONED else next(self._requests, None)
-            if drawn is None and not self._postponed:
+            drawn = self._draw()
+            if drawn is None and (not self._postponed or (later == 0 and not wait)):
                 return None
             request = self._postponed.popleft() if drawn is None else drawn
-            claim = self._cache.claim(request.key, self._owner)
+            claim = self._cache.claim(request.key, self.owner)
             if claim == "ours":
                 return request
             if claim == "answered":
                 self._advance(1)
-                continue
-            self._postponed.append(request)
+            elif claim == "batched":
+                self._batched.append(request)
+            else:
+                self._postponed.append(request)
             if drawn is None:
-                await asyncio.sleep(POLL_S)
+                later -= 1
+                await asyncio.sleep(POLL_S if claim == "theirs" and wait else 0)
         return None
+
+    def _draw(self) -> Request | None:
+        if len(self._postponed) >= POSTPONED:
+            return None
+        drawn = next(self._requests, None)
+        self._drawn = drawn is None
+        return drawn
+
+    def take_batched(self) -> list[Request]:
+        """Take the questions that were put aside because they wait in a batch."""
+        batched, self._batched = self._batched, []
+        return batched
+
+    def put_back(self, request: Request) -> None:
+        """Hand a question out again later."""
+        self._postponed.append(request)
 
     def give_up(self, request: Request) -> None:
         """Let others ask a question that got no answer."""
-        self._cache.release(self._owner, request.key)
+        self._cache.release(self.owner, request.key)
 
     def give_up_all(self) -> None:
         """Let others ask every question that this run has claimed and not answered."""
-        self._cache.release(self._owner)
+        self._cache.release(self.owner)
 
     def close(self) -> None:
         """Hand out nothing more."""
@@ -81,4 +112,4 @@ class Turns:
         """Renew the claims until this is cancelled."""
         while True:
             await asyncio.sleep(LEASE_S / 3)
-            self._cache.renew(self._owner)
+            self._cache.renew(self.owner)

@@ -15,6 +15,7 @@ from ..progress import Progress, silent
 from ..recipe import AugmentSettings, EndpointSettings
 from .asking import Tally, ask_all
 from .cache import Answer, Cache, Key, text_hash
+from .cut import forget_missing, is_missing, noted
 from .endpoint import Reply
 from .policy import read_policy
 from .quality import Status
@@ -110,6 +111,8 @@ def estimate_votes(
         path = Path(settings.cache).expanduser()
         with Cache(path if path.exists() else ":memory:") as cache:
             for request in poll.requests((record for record in records if record.id not in (recorded or {})), cache):
+                if cache.in_batch(request.key):
+                    continue
                 calls += 1
                 incoming += sum(tokens(message["content"]) for message in request.messages())
     asked = calls if most is None else min(calls, most)
@@ -130,6 +133,7 @@ class _Request:
     template: Template
     policy: str
     key: Key
+    max_tokens: int
 
     def messages(self) -> list[dict[str, str]]:
         """Write the chat messages that ask for the vote."""
@@ -142,7 +146,8 @@ class _Request:
         vote = None if reply.refused or reply.cut else read_vote(reply.text)
         if vote is not None:
             return "kept", str(vote)
-        return ("refused" if reply.refused or is_refusal("", reply.text) else "unreadable"), reply.text
+        declined = reply.refused or (not reply.cut and is_refusal("", reply.text))
+        return ("refused" if declined else "unreadable"), noted(reply, self.max_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +161,7 @@ class _Answers:
 
 def _ask(poll: "_Poll", records: Sequence["Record"], cache_path: str, progress: Progress) -> _Answers:
     with Cache(Path(cache_path).expanduser()) as cache:
+        forget_missing(map(poll.key, records), cache, poll.endpoint.max_tokens)
         from_cache = sum(poll.answer(record, cache) is not None for record in records)
         total = sum(1 for _ in poll.requests(records, cache))
         tally = Tally()
@@ -191,7 +197,7 @@ class _Poll:
         for record in records:
             request = self._request(record.exchange)
             mark = hash(request.key)
-            if mark not in seen and cache.get(request.key) is None:
+            if mark not in seen and is_missing(cache.get(request.key), self.endpoint.max_tokens):
                 seen.add(mark)
                 yield request
 
@@ -208,4 +214,4 @@ class _Poll:
         clean = Exchange(without_surrogates(prompt), None if response is None else without_surrogates(response))
         text = "\x1f".join(part for part in clean if part is not None)
         key = Key(text_hash(text), self._asked_how, self.endpoint.model, self._sampling)
-        return _Request(clean, self._template, self._policy, key)
+        return _Request(clean, self._template, self._policy, key, self.endpoint.max_tokens)

@@ -10,7 +10,7 @@ from .augment import (
     QualitySettings,
 )
 from .data import DataSettings, FieldNames, FileSource, HubSource, Source, Sources
-from .endpoint import BudgetSettings, EndpointSettings
+from .endpoint import BatchSettings, BudgetSettings, EndpointSettings
 from .method import MethodSettings
 from .model import Recipe
 from .sections import Policy, Section
@@ -21,6 +21,7 @@ __all__ = [
     "LOCAL",
     "AugmentSettings",
     "BacktranslationSettings",
+    "BatchSettings",
     "BudgetSettings",
     "CalibrationSettings",
     "ComputedStrategy",

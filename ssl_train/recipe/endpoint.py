@@ -19,6 +19,21 @@ class BudgetSettings(Section):
     max_cost: float | None = Field(default=None, gt=0)
 
 
+class BatchSettings(Section):
+    """Questions are handed over in batches (``/v1/batches``), which take up to a day and cost less.
+
+    The first ``trial`` questions of each kind are asked directly, so that a wrong model or key shows at once. A batch
+    has at most so many ``requests``, and at most ``at_once`` are under way; it is looked at every ``poll_s`` seconds,
+    and a run gives up waiting after ``wait_h`` hours without losing it.
+    """
+
+    trial: int = Field(default=50, ge=0)
+    requests: int = Field(default=10_000, ge=1, le=50_000)
+    at_once: int = Field(default=1, ge=1, le=100)
+    poll_s: float = Field(default=30.0, gt=0)
+    wait_h: float = Field(default=26.0, gt=0)
+
+
 class EndpointSettings(Section):
     """An OpenAI-compatible chat-completions endpoint; the key is read from the environment variable named here.
 
@@ -26,7 +41,8 @@ class EndpointSettings(Section):
     ``max_retries`` is how often one call is tried again; ``backoff_s`` the first wait, which doubles each time, unless
     the server names one. ``timeout_s`` is for a whole call. A ``temperature`` or ``top_p`` of null is the model's own.
     Prices are in any currency per million tokens; with them, estimates and reports name a cost. Calls that cost no more
-    than ``ask_above`` are made without asking; null always asks.
+    than ``ask_above`` are made without asking; null always asks. With ``batch`` most questions wait for their answer in
+    a file, where the endpoint offers that; the prices are then those of batches.
     """
 
     base_url: str | None = None
@@ -43,6 +59,7 @@ class EndpointSettings(Section):
     price_output: float | None = Field(default=None, ge=0)
     budget: BudgetSettings = BudgetSettings()
     ask_above: float | None = Field(default=None, ge=0)
+    batch: BatchSettings | None = None
 
     @model_validator(mode="after")
     def _has_prices_for_amounts(self) -> Self:

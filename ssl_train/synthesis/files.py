@@ -1,4 +1,4 @@
-"""The files of a run: the data set, a table for each round, the counts, and which seeds were withdrawn."""
+"""The files of a run: the data set, a table for each round, the counts, decisions, and which seeds were withdrawn."""
 
 import csv
 import io
@@ -13,6 +13,7 @@ from ...classifier.storage import write_text_atomically
 DATA = "data.jsonl"
 SUMMARY = "summary.json"
 WITHDRAWN = "withdrawn.json"
+DECISIONS = "decisions.jsonl"
 ROUNDS = "rounds"
 
 REVIEW_FIELDS = ("id", "why", "label", "category", "judges", "score", "seed", "prompt", "response", "decision")
@@ -35,6 +36,36 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({error}); run railmatch synthesize again, which writes it") from None
+
+
+def tables(folder: Path) -> list[Path]:
+    """List the tables of the rounds, in their order."""
+    return sorted((folder / ROUNDS).glob("*_*.jsonl"), key=lambda path: (int(path.stem.partition("_")[0]), path.stem))
+
+
+def round_of(table: Path) -> str:
+    """Name the round of a table."""
+    return table.stem.partition("_")[2]
+
+
+def table_of(folder: Path, name: str) -> Path:
+    """Give the place of the table of a round that comes after the others."""
+    others = [path for path in tables(folder) if round_of(path) != name]
+    return folder / ROUNDS / f"{len(others) + 1}_{name}.jsonl"
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """Read the counts of all rounds.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    path = folder / SUMMARY
+    try:
+        summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); run railmatch synthesize again, which writes it") from None
+    return summary
 
 
 def write_summary(folder: Path, summary: Fields) -> None:

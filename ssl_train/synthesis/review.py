@@ -9,6 +9,8 @@ import numpy as np
 
 from ...classifier.tasks import LABELS
 from . import files
+from .decisions import read_decisions
+from .outcome import proposed
 from .sample import Sample
 
 
@@ -20,24 +22,26 @@ def flagged(samples: Sequence[Sample], scores: np.ndarray, threshold: float) -> 
     ]
 
 
-def review_rows(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def review_rows(records: Sequence[Mapping[str, Any]], *, everything: bool = False) -> list[dict[str, Any]]:
     """List the records of a data set that are worth a look, the most doubtful first.
 
     First come those the classifier contradicts, the surest contradiction before the others, then those on which the
-    judges were divided. Records that all agree on are left out.
+    judges were divided. Records that all agree on come last, or with ``everything`` unset not at all.
     """
-    doubtful = [record for record in records if record["flag"] or _divided(record)]
-    return [_row(record) for record in sorted(doubtful, key=lambda record: (-_wrongness(record), _agreement(record)))]
+    wanted = [record for record in records if everything or record["flag"] or _divided(record)]
+    return [_row(record) for record in sorted(wanted, key=lambda record: (-_wrongness(record), _agreement(record)))]
 
 
 def write_review(folder: Path, path: Path) -> int:
     """Write the records of the data set in ``folder`` that a person should look at first to ``path``, and count them.
 
+    Those that were decided about are among them, with the decision.
+
     Raises:
         DataError: there is no data set.
     """
-    rows = review_rows(files.read_rows(folder / files.DATA))
-    files.write_review(path, rows)
+    rows, decisions = review_rows(proposed(folder)), read_decisions(folder)
+    files.write_review(path, ({**row, "decision": decisions.get(row["id"], "")} for row in rows))
     return len(rows)
 
 

@@ -4,6 +4,7 @@ Answers are kept in the cache as they come, so a run that was stopped goes on wh
 the same files.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from .bounds import most_after
 from .curation import curate
 from .desk import Agree, Desk, agreed
 from .evenness import Reasons, listed, one_sided, too_alike, too_many
+from .outcome import write_outcome
 from .paraphrases import ask_for_paraphrases, read_paraphrases
 from .queries import ask_for_queries, read_queries
 from .questions import Question
@@ -32,7 +34,7 @@ from .responses import ask_for_responses, read_responses
 from .review import flagged
 from .sample import Sample
 from .seeds import load_seeds
-from .table import Check, Row, checked, counts
+from .table import Check, Row, checked
 
 if TYPE_CHECKING:
     from ...classifier.model import SafetyClassifier
@@ -42,9 +44,13 @@ Read = Callable[[Question, Mapping[str, object]], list[Sample]]
 
 @dataclass(frozen=True, slots=True)
 class Synthesis:
-    """What came out: the records of the data set, the counts of every round in their order, and what it took."""
+    """What came out: the samples of the last round, the counts of every round in their order, and what it took.
+
+    ``records`` counts those of the data set, which a person may have decided about.
+    """
 
     samples: list[Sample]
+    records: int = 0
     rounds: dict[str, dict[str, Any]] = field(default_factory=dict)
     calls: int = 0
     input_tokens: int = 0
@@ -95,9 +101,11 @@ def _synthesize(
         scores = model.predict_proba([sample.exchange for sample in samples])
         samples = flagged(samples, scores, model.threshold)
     spent = cost(desk.input_tokens, desk.output_tokens, recipe.endpoint)
-    rounds = {name: counts(rows) for name, rows in line.rounds.items()}
-    _write(folder, samples, line.rounds, rounds, len(left))
-    return Synthesis(samples, rounds, desk.calls, desk.input_tokens, desk.output_tokens, spent)
+    line.rounds["even"] += [Row("accepted", sample=sample) for sample in samples]
+    _write_tables(folder, line.rounds)
+    summary = write_outcome(folder, seeds=len(left))
+    rounds, records = summary["rounds"], summary["records"]
+    return Synthesis(samples, records, rounds, desk.calls, desk.input_tokens, desk.output_tokens, spent)
 
 
 @contextmanager
@@ -165,7 +173,7 @@ class _Line:
             ("balance", check(lambda left, vectors: too_many(left, vectors, limits.category_ratio))),
         ]
         kept, rows = checked(samples, checks)
-        self.rounds["even"] = [*rows, *(Row("accepted", sample=sample) for sample in kept)]
+        self.rounds["even"] = rows  # those accepted follow when the classifier has looked at them
         _require(kept, "even", rows)
         return kept
 
@@ -183,7 +191,8 @@ def _policy(recipe: SynthesisRecipe, base: Path | None) -> str:
 
 def _require(kept: Sequence[Sample], name: str, rows: Sequence[Row]) -> None:
     if not kept:
-        rejected = ", ".join(f"{check} {count}" for check, count in counts(rows)["rejected"].items())
+        why = Counter(row.check for row in rows if row.decision == "rejected")
+        rejected = ", ".join(f"{check} {count}" for check, count in sorted(why.items()))
         raise DataError(f"round {name}: nothing is left ({rejected or 'no texts'}); loosen curation, or add seeds")
 
 
@@ -199,16 +208,13 @@ def _classifier(recipe: SynthesisRecipe, base: Path | None) -> "SafetyClassifier
     return model
 
 
-def _write(
-    folder: Path,
-    samples: Sequence[Sample],
-    rounds: Mapping[str, Iterable[Row]],
-    counted: Mapping[str, dict[str, Any]],
-    seeds: int,
-) -> None:
-    for table in (folder / files.ROUNDS).glob("*.jsonl"):  # of a run with other rounds
-        table.unlink()
-    for number, (name, rows) in enumerate(rounds.items(), 1):
-        files.write_rows(folder / files.ROUNDS / f"{number}_{name}.jsonl", (row.as_dict() for row in rows))
-    files.write_summary(folder, {"seeds": seeds, "records": len(samples), "rounds": dict(counted)})
-    files.write_rows(folder / files.DATA, (sample.as_dict() for sample in samples))
+def _write_tables(folder: Path, rounds: Mapping[str, Iterable[Row]]) -> None:
+    """Write the rounds' tables; those of a run with other rounds go only when the new ones are there."""
+    earlier = set(files.tables(folder))
+    written = {
+        folder / files.ROUNDS / f"{number}_{name}.jsonl": rows for number, (name, rows) in enumerate(rounds.items(), 1)
+    }
+    for path, rows in written.items():
+        files.write_rows(path, (row.as_dict() for row in rows))
+    for path in earlier - written.keys():
+        path.unlink()

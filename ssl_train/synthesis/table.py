@@ -1,15 +1,17 @@
 """The accept/reject table of a round: a row for every text, and for every answer that gave none."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ...classifier.tasks import LABELS
 from .sample import Sample
 
 Check = Literal["", "answer", "same_text", "near_copy", "same_meaning", "label", "diversity", "balance"]
 """What decided: the empty one is for what passed all checks."""
+
+HEAD = ("decision", "check", "reason")
+"""The fields of a row before those of its record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +52,19 @@ def checked(
     return kept, rows
 
 
-def counts(rows: Sequence[Row]) -> dict[str, Any]:
-    """Count a round's texts, those accepted by category and class, and those rejected by what decided."""
-    accepted = [row.sample for row in rows if row.decision == "accepted" and row.sample]
-    rejected = Counter(row.check for row in rows if row.decision == "rejected")
-    cells = Counter((sample.category, LABELS[sample.label]) for sample in accepted)
+def counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Count a round's texts, those accepted by category and class, and those rejected by what decided.
+
+    ``rows`` are as they stand in the file.
+    """
+    accepted = [row for row in rows if row["decision"] == "accepted"]
+    rejected = Counter(row["check"] for row in rows if row["decision"] == "rejected")
+    cells = Counter((row["category"], row["label"]) for row in accepted)
     by_category: dict[str, dict[str, int]] = {}
     for (category, label), count in sorted(cells.items()):
         by_category.setdefault(category, {})[label] = count
     return {
-        "texts": sum(row.sample is not None for row in rows),
+        "texts": sum("prompt" in row for row in rows),
         "accepted": len(accepted),
         "rejected": dict(sorted(rejected.items())),
         "by_category": by_category,

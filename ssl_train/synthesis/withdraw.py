@@ -4,23 +4,27 @@ from pathlib import Path
 
 from ...classifier.errors import DataError
 from . import files
+from .decisions import forget_decisions
+from .outcome import REVIEW, without_names, write_outcome
 
 
 def withdraw(folder: Path, seed: str) -> int:
-    """Remove every record and table row of ``seed`` from ``folder``, and count the records that went.
+    """Remove every trace of ``seed`` from ``folder``, and count the records of the data set that went.
 
-    The seed is noted in ``withdrawn.json``, so that later runs leave it out. Answers of the endpoint stay in the cache.
-    The counts in ``summary.json`` are those of the run; the number of records is put right.
+    Its records, table rows, counts and decisions go, and the reasons against other texts name it no more. The seed is
+    noted in ``withdrawn.json``, so that later runs leave it out. Answers of the endpoint stay in the cache.
 
     Raises:
         DataError: there is no data set in the folder, or nothing in it came from that seed.
     """
-    tables = [folder / files.DATA, *sorted((folder / files.ROUNDS).glob("*.jsonl"))]
-    rows = {path: files.read_rows(path) for path in tables}
-    if not any(row.get("seed") == seed for table in rows.values() for row in table):
+    tables = {path: files.read_rows(path) for path in files.tables(folder) if files.round_of(path) != REVIEW}
+    records = files.read_rows(folder / files.DATA)
+    gone = {seed} | {row["id"] for table in tables.values() for row in table if row.get("seed") == seed and "id" in row}
+    if not any(row.get("seed") == seed for table in tables.values() for row in table):
         raise DataError(f"{folder}: nothing in it came from a seed {seed!r}; the ids of seeds are in the field 'seed'")
     files.write_withdrawn(folder, sorted({*files.withdrawn_seeds(folder), seed}))
-    for path, table in rows.items():
-        files.write_rows(path, (row for row in table if row.get("seed") != seed))
-    left = [row for row in rows[folder / files.DATA] if row.get("seed") != seed]
-    return len(rows[folder / files.DATA]) - len(left)
+    for path, table in tables.items():
+        files.write_rows(path, without_names([row for row in table if row.get("seed") != seed], gone))
+    forget_decisions(folder, gone)
+    begun = files.read_summary(folder)["seeds"]
+    return len(records) - int(write_outcome(folder, seeds=begun - 1)["records"])

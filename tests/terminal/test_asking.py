@@ -1,8 +1,9 @@
 """What a person is told before the endpoint is called."""
 
+import pytest
 from railmatch.ssl_train.augment import Estimate
 from railmatch.ssl_train.calls import Calls
-from railmatch.terminal.asking import estimate_line
+from railmatch.terminal.asking import estimate_line, is_first_process
 
 NOTHING = Estimate(0, 0, 0, None)
 
@@ -24,3 +25,18 @@ def test_votes_are_named_beside_them_and_costs_add_up():
 def test_a_bound_is_called_one():
     calls = Calls(Estimate(3, 50, 20, None), Estimate(4, 60, 4, None, at_most=True))
     assert estimate_line(calls).startswith("Calls of the endpoint: at most 7 (3 for rewrites, 4 for votes), tokens: ")
+
+
+@pytest.mark.parametrize(
+    ("environment", "first"),
+    [({}, True), ({"RANK": "0"}, True), ({"RANK": "1"}, False), ({"OMPI_COMM_WORLD_RANK": "3"}, False)],
+    ids=str,
+)
+def test_one_process_of_several_talks_to_a_person(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], first: bool
+):
+    for name in ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert is_first_process() is first

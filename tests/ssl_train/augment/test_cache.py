@@ -142,7 +142,7 @@ def test_a_database_of_another_program_is_left_alone(path: Path):
 def test_a_cache_of_another_version_is_refused_with_the_cure(path: Path):
     with Cache(path) as cache:
         cache._connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(DataError, match="its form is version 99 and this RailMatch reads version 3; use the RailMatch"):
+    with pytest.raises(DataError, match="its form is version 99 and this RailMatch reads version 4; use the RailMatch"):
         Cache(path)
 
 

@@ -4,13 +4,11 @@ import pytest
 from railmatch.ssl_train.augment.quality import (
     cannot_fit,
     is_near_copy,
-    is_other_script,
     is_too_long,
     is_too_short,
     is_unchanged,
     judge,
     leaks,
-    main_script,
     unwrapped,
 )
 from railmatch.ssl_train.augment.template import Markers
@@ -133,29 +131,6 @@ def test_a_near_copy_shares_its_letter_triples():
     assert not is_near_copy("abcdefgh", "abcdefgx", ceiling=0.78)
     assert not is_near_copy("abc", "xyz", ceiling=0.0)
     assert judge(f"{TEXT} " * 4, f"{TEXT} " * 3 + "How do I get rid of moss on my roofs?")[0] == "near_copy"
-
-
-@pytest.mark.parametrize(
-    ("text", "script"),
-    [
-        ("What takes moss off a roof?", "LATIN"),
-        ("\uff28\uff45\uff4c\uff4c\uff4f", "LATIN"),
-        ("\u0427\u0442\u043e \u044d\u0442\u043e?", "CYRILLIC"),
-        ("\u3053\u308c\u306f\u4f55\u3067\u3059\u304b", "CJK"),
-        ("\u5c4b\u6839 is roof", None),
-        ("123 !?", None),
-        ("", None),
-    ],
-)
-def test_the_script_of_a_text(text: str, script: str | None):
-    assert main_script(text) == script
-
-
-def test_other_letters_are_another_language():
-    assert is_other_script(TEXT, "\u0427\u0442\u043e \u044d\u0442\u043e?")
-    assert not is_other_script(TEXT, "Wie werde ich Moos los?")  # one script: not seen
-    assert not is_other_script("123", "\u0427\u0442\u043e")
-    assert judge(TEXT, "\u0427\u0442\u043e \u044d\u0442\u043e?")[0] == "wrong_language"
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,27 @@ def test_what_the_judge_did_not_answer_is_asked_again(tmp_path: Path):
         }  # fmt: skip
 
 
+def test_a_judgement_that_broke_off_is_asked_for_again_once_it_may_be_longer(tmp_path: Path):
+    path = tmp_path / "cache.sqlite"
+
+    def fault(number: int, body: dict[str, Any]) -> Fault | None:
+        return Fault("cut") if is_judge(body["messages"]) and body["max_tokens"] < 100 else None
+
+    with ChatServer(answer, faults=fault) as server:
+
+        def judgements(max_tokens: int) -> tuple[dict[str, int], int]:
+            settings = settings_for(path, server, label_kept=True)
+            assert settings.endpoint is not None
+            longer = settings.endpoint.model_copy(update={"max_tokens": max_tokens})
+            before = sum(is_judge(body["messages"]) for body in server.requests)
+            found = collect_rewrites(records(), "prompt", settings.model_copy(update={"endpoint": longer}))
+            return outcomes(found.counts), sum(is_judge(body["messages"]) for body in server.requests) - before
+
+        assert judgements(50) == ({"unjudged": 3}, 3)
+        assert judgements(50) == ({"unjudged": 3}, 0)
+        assert judgements(100) == ({"kept": 1, "label_changed": 1, "unjudged": 1}, 3)
+
+
 def test_judgements_are_estimated_as_the_most_there_can_be(tmp_path: Path):
     path = tmp_path / "cache.sqlite"
     with ChatServer(answer) as server:

@@ -129,6 +129,28 @@ def test_calls_that_end_otherwise_are_no_votes(cache_path: Path, kind, outcome: 
     assert found.counts == counts(kept=2, asked=3, **{outcome: 1})
 
 
+def test_a_vote_that_broke_off_is_asked_for_again_once_it_may_be_longer(cache_path: Path):
+    """A thinking model uses up its tokens before it votes; a text that was read is not asked about again."""
+
+    def fault(number: int, body: dict[str, Any]) -> Fault | None:
+        return Fault("cut") if body["max_tokens"] < 100 and "\na b\n" in body["messages"][-1]["content"] else None
+
+    with ChatServer(length, faults=fault) as server:
+
+        def collect(max_tokens: int) -> tuple[dict[str, int], int]:
+            settings = settings_for(cache_path, server, max_tokens=max_tokens)
+            expected = estimate_votes(prompts("a", "a b"), "prompt", settings).calls
+            found = collect_votes(prompts("a", "a b"), "prompt", settings)
+            assert found.counts["asked"] == expected
+            return found.votes, expected
+
+        assert collect(50) == ({"id0": 1}, 2)
+        assert collect(50) == collect(40) == ({"id0": 1}, 0)
+        assert collect(99) == ({"id0": 1}, 1)  # cut again
+        assert collect(100) == ({"id0": 1, "id1": 2}, 1)
+        assert collect(50) == ({"id0": 1, "id1": 2}, 0)
+
+
 def test_a_second_run_asks_nothing(cache_path: Path):
     with ChatServer(length) as server:
         settings = settings_for(cache_path, server)

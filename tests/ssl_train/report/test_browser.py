@@ -1,26 +1,20 @@
 """The page in headless Chromium: nothing is loaded, nothing complains, and a click shows a mistake."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import NEEDS_CHROMIUM, chromium
 from railmatch.ssl_train.report.facts import Mistake, Scores
 from railmatch.ssl_train.report.writing import write_page
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from small_report import HELD_BACK, TEST, write_folder
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="needs Chromium and its driver: apt-get install chromium chromium-driver"
-)
+pytestmark = NEEDS_CHROMIUM
 
 HOSTILE = '</pre><script>document.title = "broken"</script><img src="http://127.0.0.1:9999/pixel.png"> <b>now</b>'
 MISTAKES = [
@@ -31,15 +25,7 @@ MISTAKES = [
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Chrome]:
-    options = ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for flag in (
-        "headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "disable-background-networking",
-        "disable-component-update", "disable-sync", "no-first-run",
-    ):  # fmt: skip
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    with Chrome(options, Service(str(DRIVER))) as driver:
+    with chromium() as driver:
         yield driver
 
 

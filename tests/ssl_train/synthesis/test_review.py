@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 from railmatch.classifier.inputs import Exchange
+from railmatch.ssl_train.synthesis.decisions import add_decisions
 from railmatch.ssl_train.synthesis.files import write_rows
 from railmatch.ssl_train.synthesis.review import flagged, review_rows, write_review
 from railmatch.ssl_train.synthesis.sample import Sample
+from railmatch.ssl_train.synthesis.table import Row
 
 
 def sample(text: str, label: int, agreeing: int = 3) -> Sample:
@@ -40,9 +42,12 @@ def test_the_surest_contradiction_comes_first_then_divided_judges():
     ]
 
 
-def test_the_file_has_an_empty_column_for_the_decision(tmp_path: Path):
-    write_rows(tmp_path / "data.jsonl", [each.as_dict() for each in flagged(SAMPLES, SCORES, 0.5)])
+def test_the_file_has_a_column_for_the_decision(tmp_path: Path):
+    rows = [Row("accepted", sample=each).as_dict() for each in flagged(SAMPLES, SCORES, 0.5)]
+    write_rows(tmp_path / "rounds" / "1_even.jsonl", rows)
+    add_decisions(tmp_path, {SAMPLES[2].id: "drop"})
     assert write_review(tmp_path, tmp_path / "review.csv") == 4
     rows = list(csv.DictReader((tmp_path / "review.csv").read_text(encoding="utf-8").splitlines()))
     assert rows[2]["prompt"] == "'=missed"
-    assert [(row["decision"], row["judges"], row["label"]) for row in rows[:1]] == [("", "3 of 3", "unharmful")]
+    assert [(row["decision"], row["judges"], row["label"]) for row in rows[:1]] == [("drop", "3 of 3", "unharmful")]
+    assert [row["decision"] for row in rows[1:]] == ["", "", ""]
