@@ -6,13 +6,15 @@ Every answer is kept in the cache, so what was paid for once is never asked agai
 from collections.abc import Sequence
 from contextlib import nullcontext
 
+from ....classifier.errors import EndpointDownError, EndpointError
 from ....classifier.inputs import Exchange
 from ....classifier.tasks import LABELS
-from ...augment.rewrites import Recorded, collect_rewrites, estimate
+from ...augment.rewrites import Recorded, RewriteSet, collect_rewrites, estimate
 from ...augment.spending import Estimate
 from ...data.records import Record
 from ...progress import Advance
 from ...recipe import AugmentSettings
+from ...synthesis.desk import LOST_SHARE
 from ..attack import Author, Candidate, Seed
 from ..instructions import Instructions
 from ..patience import Patience
@@ -78,7 +80,7 @@ class EndpointWriter(Generator):
 
             def ask(records: list[Record] = records, settings: AugmentSettings = settings) -> dict[str, list[Exchange]]:
                 progress = lambda description, total: nullcontext(advance)  # noqa: E731 - one bar for the whole round
-                return collect_rewrites(records, "prompt", settings, progress=progress).rewrites
+                return _answered(collect_rewrites(records, "prompt", settings, progress=progress), len(records))
 
             found |= self._patience(ask, "generator")
         return found
@@ -97,3 +99,20 @@ class EndpointWriter(Generator):
             variants=texts_a_seed,
             cache=self._cache,
         )
+
+
+def _answered(found: RewriteSet, seeds: int) -> dict[str, list[Exchange]]:
+    """Give the variants by the seeds' ids.
+
+    Raises:
+        EndpointDownError: many questions have no answer. EndpointError: the budget does not suffice.
+    """
+    if found.stopped:
+        raise EndpointError(f"{found.stopped}; raise it and run again: what was answered is stored")
+    failed = found.counts["failed"]
+    if failed > LOST_SHARE * found.counts["asked"]:
+        raise EndpointDownError(
+            f"{failed} variants of {seeds} seeds were not answered: see to the endpoint and run again, what was answered "
+            "is stored"
+        )
+    return found.rewrites
