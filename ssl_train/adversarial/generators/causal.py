@@ -100,6 +100,12 @@ class CausalWriter:
         """Write chat messages as this model wants to be asked."""
         return prompt_of(messages, self.tokenizer, self.style)
 
+    def fit(self, prompts: Sequence[str], max_tokens: int) -> list[bool]:
+        """Tell which prompts leave room for ``max_tokens`` tokens in the model's context."""
+        longest = getattr(self.network.config, "max_position_embeddings", None) or 2**31
+        encoded = self.tokenizer(list(prompts), add_special_tokens=False, verbose=False)["input_ids"]
+        return [len(ids) + max_tokens <= longest for ids in encoded]
+
     def write(
         self, prompts: Sequence[str], *, temperature: float, top_p: float, max_tokens: int, seed: int
     ) -> Iterator[str]:
@@ -127,9 +133,7 @@ class CausalWriter:
     def _sample(self, rest: Sequence[str], settings: GenerationConfig, chance: int, size: int) -> list[str]:
         """Answer the next ``size`` prompts."""
         prompts = rest[:size]
-        longest = getattr(self.network.config, "max_position_embeddings", None) or 2**31
-        sizes = [len(ids) for ids in self.tokenizer(list(prompts), add_special_tokens=False)["input_ids"]]
-        fitting = [row for row, size in enumerate(sizes) if size + (settings.max_new_tokens or 0) <= longest]
+        fitting = [row for row, fits in enumerate(self.fit(prompts, settings.max_new_tokens or 0)) if fits]
         answers = [""] * len(prompts)
         if not fitting:
             return answers
