@@ -153,6 +153,7 @@ class Batching:
             self._lose(batch)
         elif not look.ended:
             note(self._advance, f"batch {identity}: {look.status}, {look.answered} of {look.total} answered")
+            self._advance(0)  # shows it
             self._keep_patience(batch, identity)
         elif look.status == "failed":
             self._store.drop(stored.name)

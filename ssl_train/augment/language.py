@@ -53,6 +53,8 @@ def main_script(text: str) -> str | None:
 
     Kana, hangul and Chinese characters are one script here, because Japanese and Korean mix them.
     """
+    if text.isascii():  # as most texts are, and looking letters up takes long
+        return "LATIN" if any(map(str.isalpha, text)) else None
     scripts = Counter(_script(letter) for letter in text if letter.isalpha())
     if not scripts:
         return None

@@ -1,19 +1,29 @@
 """What comes of the rounds' tables: the data set, with what a person decided about it, and the counts."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...classifier.errors import DataError
 from . import files
 from .decisions import DROP, read_decisions
-from .table import HEAD, counts
+from .table import HEAD, Row, counts
 
 REVIEW = "review"
 """The table of a person's decisions, which is the last one."""
 
 Record = Mapping[str, Any]
+
+
+def write_tables(folder: Path, rounds: Mapping[str, Iterable[Row]]) -> None:
+    """Write the rounds' tables; those of a run with other rounds go only when the new ones are there."""
+    earlier = set(files.tables(folder))
+    places = [folder / files.ROUNDS / f"{number}_{name}.jsonl" for number, name in enumerate(rounds, 1)]
+    for path, rows in zip(places, rounds.values(), strict=True):
+        files.write_rows(path, (row.as_dict() for row in rows))
+    for path in earlier.difference(places):
+        path.unlink()
 
 
 def proposed(folder: Path) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ the same files.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,7 @@ from .bounds import most_after
 from .curation import curate
 from .desk import Agree, Desk, agreed
 from .evenness import Reasons, listed, one_sided, too_alike, too_many
-from .outcome import write_outcome
+from .outcome import write_outcome, write_tables
 from .paraphrases import ask_for_paraphrases, read_paraphrases
 from .queries import ask_for_queries, read_queries
 from .questions import Question
@@ -102,7 +102,7 @@ def _synthesize(
         samples = flagged(samples, scores, model.threshold)
     spent = cost(desk.input_tokens, desk.output_tokens, recipe.endpoint)
     line.rounds["even"] += [Row("accepted", sample=sample) for sample in samples]
-    _write_tables(folder, line.rounds)
+    write_tables(folder, line.rounds)
     summary = write_outcome(folder, seeds=len(left))
     rounds, records = summary["rounds"], summary["records"]
     return Synthesis(samples, records, rounds, desk.calls, desk.input_tokens, desk.output_tokens, spent)
@@ -206,15 +206,3 @@ def _classifier(recipe: SynthesisRecipe, base: Path | None) -> "SafetyClassifier
     if model.task != recipe.task:
         raise SettingsError(f"classifier: {recipe.classifier} judges a {model.task}, and task is {recipe.task!r}")
     return model
-
-
-def _write_tables(folder: Path, rounds: Mapping[str, Iterable[Row]]) -> None:
-    """Write the rounds' tables; those of a run with other rounds go only when the new ones are there."""
-    earlier = set(files.tables(folder))
-    written = {
-        folder / files.ROUNDS / f"{number}_{name}.jsonl": rows for number, (name, rows) in enumerate(rounds.items(), 1)
-    }
-    for path, rows in written.items():
-        files.write_rows(path, (row.as_dict() for row in rows))
-    for path in earlier - written.keys():
-        path.unlink()

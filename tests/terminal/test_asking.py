@@ -1,9 +1,14 @@
 """What a person is told before the endpoint is called."""
 
+from pathlib import Path
+
 import pytest
+from click.testing import CliRunner
+from railmatch.cli import main
 from railmatch.ssl_train.augment import Estimate
 from railmatch.ssl_train.calls import Calls
 from railmatch.terminal.asking import estimate_line, is_first_process
+from small_training import recipe, write_data
 
 NOTHING = Estimate(0, 0, 0, None)
 
@@ -40,3 +45,29 @@ def test_one_process_of_several_talks_to_a_person(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert is_first_process() is first
+
+
+@pytest.mark.parametrize(
+    ("rank", "said"),
+    [
+        (
+            "0",
+            "Go on? [y/N] Error: Nobody is there to agree to the calls: add --yes to make them without being asked.\n",
+        ),
+        ("1", "is a file, and the model is saved as a folder; name another one with --out\n"),
+    ],
+)
+def test_only_the_first_of_several_processes_asks_before_it_trains(
+    tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch, rank: str, said: str
+):
+    """The others go on to the training, which here is refused because its place is taken."""
+    write_data(tmp_path)
+    endpoint = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
+    settings = recipe(tmp_path, tiny_encoder, augment={"vote": True, "endpoint": endpoint})
+    (tmp_path / "recipe.yml").write_text(settings.model_dump_json())
+    (tmp_path / "taken").write_text("")
+    monkeypatch.setenv("RANK", rank)
+    done = CliRunner().invoke(main, ["train", str(tmp_path / "recipe.yml"), "--out", str(tmp_path / "taken")])
+    assert done.exit_code == 2
+    assert done.stderr.endswith(said)
+    assert ("Calls of the endpoint" in done.stderr) is (rank == "0")

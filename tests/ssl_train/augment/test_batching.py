@@ -13,13 +13,13 @@ from batch_endpoint import Batches, LineFault
 from endpoint import MODEL, REFUSAL, ChatServer, Messages
 from railmatch.classifier.errors import EndpointError
 from railmatch.classifier.inputs import Exchange
-from railmatch.ssl_train.augment import Cache, collect_rewrites, estimate
+from railmatch.ssl_train.augment import Cache, collect_rewrites, collect_votes, estimate
 from railmatch.ssl_train.augment.batch_store import BatchStore
 from railmatch.ssl_train.augment.cache import Answer
 from railmatch.ssl_train.augment.claims import new_owner
 from railmatch.ssl_train.augment.desk import Desk
 from railmatch.ssl_train.data.records import Record
-from railmatch.ssl_train.recipe import AugmentSettings
+from railmatch.ssl_train.recipe import AugmentSettings, QualitySettings
 from rewriting_process import collect_in_batches
 
 PROCESSES = get_context("forkserver")
@@ -93,6 +93,23 @@ def sent_messages(server: ChatServer) -> list[dict[str, str]]:
     return [
         message for file in uploads for line in file.splitlines() for message in json.loads(line)["body"]["messages"]
     ]
+
+
+def test_votes_and_judgements_are_asked_in_batches_too(path: Path):
+    def answer(messages: Messages) -> str:
+        if "Policy:" in messages[0]["content"]:
+            return "3"
+        return "yes" if "You are a judge" in messages[0]["content"] else rewrite(messages)
+
+    with ChatServer(answer, batches=Batches()) as server:
+        settings = settings_for(server, path).model_copy(update={"quality": QualitySettings(label_kept=True)})
+        found = collect_rewrites(records(3), "prompt", settings)
+        votes = collect_votes(records(3), "prompt", settings.model_copy(update={"vote": True}))
+        assert server.calls == 0
+        assert server.batches is not None
+        assert len(server.batches.made) == 3
+    assert (found.counts["kept"], found.counts["asked"]) == (3, 6)
+    assert votes.votes == {"id0": 3, "id1": 3, "id2": 3}
 
 
 def test_the_first_questions_are_asked_directly(path: Path):

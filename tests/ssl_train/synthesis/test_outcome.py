@@ -8,9 +8,10 @@ from railmatch.classifier.errors import DataError
 from railmatch.ssl_train.data.records import load_records
 from railmatch.ssl_train.synthesis.decisions import add_decisions
 from railmatch.ssl_train.synthesis.files import read_rows
-from railmatch.ssl_train.synthesis.outcome import proposed, write_outcome
+from railmatch.ssl_train.synthesis.outcome import proposed, write_outcome, write_tables
+from railmatch.ssl_train.synthesis.table import Row
 from railmatch.ssl_train.synthesis.withdraw import withdraw
-from small_synthesis import TEXTS, write_synthesis
+from small_synthesis import TEXTS, sample, write_synthesis
 
 ALL = {"id-fine": 0, "id-</pre": 1, "id-alarm": 0, "id-split": 1}
 
@@ -64,6 +65,22 @@ def test_a_decision_that_is_taken_back_leaves_nothing(folder: Path):
     write_outcome(folder)
     after = {path.name: path.read_bytes() for path in folder.rglob("*.json*") if path.name != "decisions.jsonl"}
     assert after == before
+
+
+def test_tables_of_an_earlier_run_go_only_when_the_new_ones_are_there(folder: Path):
+    """The second of the new tables cannot be written: a folder stands in its place."""
+    earlier = {path.name: path.read_bytes() for path in (folder / "rounds").iterdir()}
+    rounds = {"queries": [Row("accepted", sample=sample("new", 0))], "responses": [], "even": []}
+    (folder / "rounds" / "2_responses.jsonl").mkdir()
+    with pytest.raises(OSError):
+        write_tables(folder, rounds)
+    assert (folder / "rounds" / "2_even.jsonl").read_bytes() == earlier["2_even.jsonl"]
+    (folder / "rounds" / "2_responses.jsonl").rmdir()
+    write_tables(folder, rounds)
+    assert {path.name for path in (folder / "rounds").iterdir()} == {
+        "1_queries.jsonl", "2_responses.jsonl", "3_even.jsonl"
+    }  # fmt: skip
+    assert [row["prompt"] for row in read_rows(folder / "rounds" / "1_queries.jsonl")] == ["new"]
 
 
 def test_a_folder_without_a_data_set_is_named(tmp_path: Path):

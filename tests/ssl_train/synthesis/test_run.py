@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from batch_endpoint import Batches
 from endpoint import REFUSAL, ChatServer, Fault, after, always
 from railmatch.classifier.errors import DataError, EndpointError, SettingsError
 from railmatch.classifier.inputs import Exchange
@@ -190,6 +191,21 @@ def test_a_model_that_gives_nothing_of_use_ends_the_run(said: str, fate: str, tm
         f"model 'recorded': none of 2 calls for queries gave an answer of use (2 {fate}); "
         "name another in endpoint.model, or word policy and seeds otherwise"
     )
+
+
+def test_questions_go_in_batches_where_the_recipe_wants_them(tmp_path: Path):
+    batches = Batches()
+    with ChatServer(lambda messages: REFUSAL, batches=batches) as server:
+        recipe = recorded_recipe(
+            server.base_url,
+            tmp_path / "cache.sqlite",
+            seeds=few_seeds(tmp_path, TWO),
+            endpoint={"batch": {"trial": 0, "poll_s": 0.01}},
+        )
+        with pytest.raises(EndpointError, match="none of 2 calls for queries gave an answer of use"):
+            synthesize(recipe, tmp_path / "out")
+        assert server.calls == 0
+    assert (len(batches.made), batches.answered.total()) == (1, 2)
 
 
 def test_a_model_that_always_refuses_is_stopped_early(tmp_path: Path):
