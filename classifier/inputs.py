@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
 from .errors import SettingsError
@@ -62,6 +63,19 @@ def _shortened(ids: list[int], room: int) -> list[int]:
         return ids
     tail = room // 2
     return ids[: room - tail] + ids[len(ids) - tail :]
+
+
+def _own_tokenizer(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
+    """Copy the tokenizer behind a tokenizer, which answers in half the time, and set it to cut and to pad nothing.
+
+    A copy, because whoever uses the original changes its modes. A text that spells out "[SEP]" must not end its own
+    part of the window, so special tokens are split as any other text.
+    """
+    own = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    own.no_truncation()
+    own.no_padding()
+    own.encode_special_tokens = True
+    return own
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +140,7 @@ class WindowEncoder:
         self.tokenizer = tokenizer
         self.task = task
         self.length = length
+        self._own = _own_tokenizer(tokenizer)
         self._frame = _Frame.of(tokenizer, pair=task == "response")
         self._room = length - self._frame.size
         if self._room < SMALLEST_ROOM:
@@ -149,19 +164,8 @@ class WindowEncoder:
         return [self._pair_windows(*pair) for pair in zip(prompts, responses, strict=True)]
 
     def _tokens(self, texts: list[str]) -> list[list[int]]:
-        if not texts:
-            return []
         clean = [without_surrogates(text) for text in texts]
-        encoded = self.tokenizer(
-            clean,
-            add_special_tokens=False,
-            split_special_tokens=True,  # a text that spells out "[SEP]" must not end its own part of the window
-            return_attention_mask=False,
-            return_token_type_ids=False,
-            verbose=False,
-        )
-        ids: list[list[int]] = encoded["input_ids"]
-        return ids
+        return [encoding.ids for encoding in self._own.encode_batch_fast(clean, add_special_tokens=False)]
 
     def _prompt_windows(self, ids: list[int]) -> list[Window]:
         return [self._frame.fill(ids[start:end]) for start, end in _spans(len(ids), self._room)]

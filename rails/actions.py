@@ -1,7 +1,7 @@
 """The actions that flows call: each gathers what is to be judged and asks the Guard."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -47,13 +47,13 @@ class GuardActions:
         A user's message is judged with those before it that nobody answered, any other text by itself.
         """
         newest = text_of(_given(text, _VARIABLES[source], context))
-        asked = {"text": [newest]}
-        if source == "user":
-            asked |= self._before(newest, events)
-        judged = [(part, one) for part, texts in asked.items() for one in texts]
-        verdicts = await asyncio.gather(*(self.guard.check_prompt_async(one) for _, one in judged))
-        worst = max(range(len(judged)), key=lambda number: (*verdicts[number].severity, -number))
-        return outcome(verdicts[worst], self.guard, source=source, part=judged[worst][0], texts=len(judged))
+        asked = [("text", newest), *(self._before(newest, events) if source == "user" else ())]
+        if len(asked) == 1:  # nearly always, and awaiting one needs no task
+            verdicts = [await self.guard.check_prompt_async(newest)]
+        else:
+            verdicts = await asyncio.gather(*(self.guard.check_prompt_async(one) for _, one in asked))
+        worst = max(range(len(asked)), key=lambda number: (*verdicts[number].severity, -number))
+        return outcome(verdicts[worst], self.guard, source=source, part=asked[worst][0], texts=len(asked))
 
     @action(name=ACTIONS["response"])  # type: ignore[untyped-decorator]  # NeMo Guardrails ships no types
     async def check_output(
@@ -64,13 +64,15 @@ class GuardActions:
         response = text_of(_given(text, "bot_message", context))
         return outcome(await self.guard.check_response_async(asked, response), self.guard)
 
-    def _before(self, newest: str, events: Sequence[Any] | None) -> dict[str, list[str]]:
-        """Give the user's unanswered earlier messages, and the conversation as one text where that is wanted."""
+    def _before(self, newest: str, events: Sequence[Any] | None) -> Iterator[tuple[str, str]]:
+        """Yield the user's unanswered earlier messages, and the conversation as one text where that is wanted."""
         conversation = turns(events)
-        earlier = [text_of(content) for content in unanswered(conversation)[:-1]]
-        together = _texts_among(asked_so_far(conversation, self.context_turns + 1)[:-1])
-        joined = ["\n".join([*together, newest])] if self.context_turns and together else []
-        return {"earlier message": earlier, "conversation": joined}
+        for content in unanswered(conversation)[:-1]:
+            yield "earlier message", text_of(content)
+        if self.context_turns:
+            together = _texts_among(asked_so_far(conversation, self.context_turns + 1)[:-1])
+            if together:
+                yield "conversation", "\n".join([*together, newest])
 
 
 def text_of(content: Any) -> str:

@@ -110,11 +110,11 @@ class WorkQueue:
             while True:
                 self._skip_unwanted()
                 if self._over():
+                    self._changed.notify()  # the next thread, which has nothing to wait for either
                     return None
                 if self._should_read():
-                    self._reading = True
-                    return Reading(list(self._next_pieces()))
-                if self._waiting and self._scoring < self.forwards:
+                    return self._next_reading()
+                if self._should_score():
                     return self._next_scoring()
                 self._changed.wait()
 
@@ -130,7 +130,6 @@ class WorkQueue:
                 else:
                     request.windows.extend(windows)
                     self._waiting.append(request)
-            self._changed.notify_all()
         for request in failed:
             request.answer()
 
@@ -147,7 +146,7 @@ class WorkQueue:
                     request.note([scores[number]])
             touched = {id(slot.request): slot.request for slot in batch}.values()
             complete = [self._forgotten(request) for request in touched if self._completed(request)]
-            self._changed.notify_all()
+            self._wake_another()
         for request in complete:
             request.answer()
 
@@ -259,6 +258,20 @@ class WorkQueue:
             return False
         return sum(len(request.windows) for request in self._waiting) < AHEAD * self.forwards * self.limits.windows
 
+    def _should_score(self) -> bool:
+        return bool(self._waiting) and self._scoring < self.forwards
+
+    def _wake_another(self) -> None:
+        """Wake one thread where work is left; it does the same when it has taken some, and none wakes for nothing."""
+        if self._should_read() or self._should_score():
+            self._changed.notify()
+
+    def _next_reading(self) -> Reading:
+        self._reading = True
+        reading = Reading(list(self._next_pieces()))
+        self._wake_another()
+        return reading
+
     def _next_pieces(self) -> Iterator[tuple[Request, Exchange]]:
         """Take the next piece of the requests without windows, the longest waiting first, about a turn's worth."""
         room = SMALL_TURN if self.limits.windows == 1 else TURN
@@ -276,6 +289,7 @@ class WorkQueue:
             slot.request.in_work += 1
         self._scoring += 1
         self.counts.note_batch([len(slot.window) for slot in batch])
+        self._wake_another()
         return Scoring(batch)
 
 
