@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "Judgement"]
 
+FIRST_PASS = 300.0
+"""Seconds that a first forward pass may take where nothing else is said; compiling kernels can take a minute."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -42,10 +45,10 @@ class Engine:
         max_batch: int | None = None,
         max_padding: float | None = None,
         queue_size: int = 1024,
+        queue_characters: int = 2**26,
         cache_size: int = 4096,
     ) -> None:
         """Start the threads.
-        queue_characters: int = 2**26,
 
         Args:
             classifier: tokenises, and names the task.
@@ -55,10 +58,10 @@ class Engine:
             max_batch: most windows of a forward pass; the same.
             max_padding: largest share of padding in a batch, in [0, 1); the same.
             queue_size: most callers that wait at a time.
+            queue_characters: once the texts that wait have so many, no more are taken.
             cache_size: how many of the newest judgements are remembered; 0 for none.
         """
         self._classifier = classifier
-            queue_characters: once the texts that wait have so many, no more are taken.
         self._scorer: Scorer = scorer if scorer is not None else TorchScorer(classifier)
         given: dict[str, Any] = {"tokens": max_batch_tokens, "windows": max_batch, "padding": max_padding}
         limits = replace(self._scorer.limits, **{name: value for name, value in given.items() if value is not None})
@@ -102,15 +105,18 @@ class Engine:
         """Count the callers that wait for an answer."""
         return self._queue.callers
 
-    def warm_up(self) -> None:
+    def warm_up(self, *, deadline: float = FIRST_PASS) -> None:
         """Judge a short text and a window-long one, so that no user pays for the first forward passes.
 
+        Args:
+            deadline: seconds for each; an app that waits at its start for a model that hangs would never say why.
+
         Raises:
-            EngineError: the model cannot judge.
+            EngineError: the model cannot judge, or not in time.
         """
         self._scorer.warm_up()
         for text in ("warm", "warm " * self._classifier.settings.window):
-            self.submit(Exchange(text, text)).result()
+            self.submit(Exchange(text, text), deadline=deadline).result()
 
     def close(self, *, drain: bool = True, patience: float = 30.0) -> None:
         """Accept nothing more, answer what waits (with an EngineError unless ``drain``), and end the threads.

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from railmatch.classifier import normalising_vocabulary
 from railmatch.classifier.engine.batching import Engine
+from railmatch.classifier.errors import ModelError
 from railmatch.classifier.inputs import Exchange
 from railmatch.classifier.model import SafetyClassifier
 from railmatch.rails.guard import Guard
@@ -56,6 +58,38 @@ def test_a_prompt_is_undone_with_its_response(guard: Guard) -> None:
 def test_a_long_text_is_undone_beside_the_event_loop(guard: Guard) -> None:
     text = "bread " * LONG + ZERO_WIDTH
     assert asyncio.run(guard.check_prompt_async(text)).decision == "block"
+
+
+ENDLESS = "w e a p o n " * 8_000
+"""Takes tenths of a second to undo."""
+
+
+def test_the_deadline_does_not_wait_for_undoing(trigger_models: Path) -> None:
+    with Guard.load(trigger_models, device="cpu", deadline=0.01) as guard:
+        for verdict in (guard.check_prompt(ENDLESS), asyncio.run(guard.check_prompt_async(ENDLESS))):
+            assert (verdict.decision, verdict.reason) == ("undecided", "not judged before its deadline")
+            assert verdict.undone == ()  # or undoing has come to its end
+
+
+def test_a_question_that_the_engine_refuses_is_not_undone(trigger_models: Path) -> None:
+    guard = Guard.load(trigger_models, device="cpu")
+    guard.close()
+    for text in (SPACED, SPACED * LONG):
+        verdict = guard.check_prompt(text)
+        assert (verdict.decision, verdict.undone) == ("undecided", ())
+
+
+def test_whatever_undoing_raises_reaches_the_caller(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone() -> Path:
+        raise ModelError("the embedded encoder's files are missing")
+
+    monkeypatch.setattr(normalising_vocabulary, "embedded_folder", gone)
+    normalising_vocabulary.word_costs.cache_clear()
+    text = SPACED + " bread" * LONG
+    with pytest.raises(ModelError, match="files are missing"):
+        guard.check_prompt(text)
+    with pytest.raises(ModelError, match="files are missing"):
+        asyncio.run(guard.check_prompt_async(text))
 
 
 @pytest.mark.parametrize(("text", "decision"), [(SPACED, "undecided"), (f"weapon {CYRILLIC}", "block")])

@@ -327,6 +327,12 @@ def test_warm_up_reports_a_model_that_cannot_judge(watched: Watched) -> None:
         engine.warm_up()
 
 
+def test_warm_up_does_not_wait_for_ever(held: tuple[Watched, Engine]) -> None:
+    _, engine = held
+    with pytest.raises(EngineError, match="not judged before its deadline"):
+        engine.warm_up(deadline=0.05)
+
+
 def test_the_log_says_device_and_dtype(classifier: SafetyClassifier, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO", logger="railmatch"):
         with Engine(classifier) as engine:
