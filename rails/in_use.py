@@ -1,7 +1,7 @@
 """Which of RailMatch's actions a guardrails config really calls, in Colang 1 and Colang 2."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..classifier.tasks import Task
@@ -24,26 +24,51 @@ def tasks_in_use(config: "RailsConfig") -> list[Task]:
 
 
 def called_actions(config: "RailsConfig", rails: tuple[str, ...]) -> set[str]:
-    """Name the actions that these rails call; in Colang 2 those of the flows ``input rails`` and ``output rails``, too.
+    """Name the actions that these rails call, themselves or through other flows.
 
-    In Colang 2 a flow calls others by name, and so all that can be reached counts.
+    In Colang 2 the flows ``input rails`` and ``output rails`` are rails, too.
     """
-    names = {re.split(r"\s*[$(]", name)[0] for name in rails}  # without parameters: 'look $twice=1', 'look(twice=1)'
     if config.colang_version == "1.0":
-        return {action for flow in config.flows if flow.get("id") in names for action in _actions_of(flow)}
-    mentions = {flow.name: set(_mentioned(flow)) for flow in config.flows}
-    reached, waiting = set(), {*names, "input rails", "output rails"}
+        names = {flow["id"]: set(_called(flow)) for flow in config.flows}
+        begin = set(map(_without_parameters, rails))
+    else:
+        names = {flow.name: set(_mentioned(flow)) for flow in config.flows}
+        begin = {*map(_without_parameters, rails), "input rails", "output rails"}
+    reached = _reachable(names, begin)
+    return {action for name, action in _NAMES.items() if {name, action} & reached}
+
+
+def first_action(config: "RailsConfig", rail: str) -> str | None:
+    """Name the first action of a Colang 1 rail itself, which is all of it that NeMo runs on a stream; None if none."""
+    for flow in config.flows:
+        if flow["id"] == _without_parameters(rail):
+            return next((element["action_name"] for element in flow["elements"] if "action_name" in element), None)
+    return None
+
+
+def _without_parameters(name: str) -> str:
+    """Give a flow's name alone: that of 'look $twice=1' and of 'look(twice=1)' is 'look'."""
+    return re.split(r"\s*[$(]", name)[0]
+
+
+def _reachable(names: Mapping[str, set[str]], begin: set[str]) -> set[str]:
+    """Follow the names that flows hold."""
+    reached: set[str] = set()
+    waiting = set(begin)
     while waiting:
         name = waiting.pop()
         reached.add(name)
-        waiting |= mentions.get(name, set()) - reached
-    return {_NAMES[name] for name in reached if name in _NAMES}
+        waiting |= names.get(name, set()) - reached
+    return reached
 
 
-def _actions_of(flow: Any) -> Iterator[str]:
-    for element in flow.get("elements", []):
-        if isinstance(element, dict) and "action_name" in element:
+def _called(flow: Any) -> Iterator[str]:
+    """Find the actions and the flows that a Colang 1 flow calls."""
+    for element in flow["elements"]:
+        if "action_name" in element:
             yield element["action_name"]
+        elif "flow_name" in element:
+            yield _without_parameters(element["flow_name"])
 
 
 def _mentioned(flow: Any) -> list[str]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..classifier.errors import SettingsError
 from ..classifier.model import Device
 from ..classifier.tasks import Task
-from .in_use import ACTIONS, called_actions, tasks_in_use
+from .in_use import ACTIONS, called_actions, first_action, tasks_in_use
 
 if TYPE_CHECKING:
     from nemoguardrails import RailsConfig
@@ -126,6 +126,18 @@ def _refuse_unchecked_streaming(config: "RailsConfig") -> None:
             "rails.output.streaming.context_size is 0, so each window of a response would be judged without what came "
             "before it; write at least 'context_size: 1' (NeMo's default is 50)"
         )
+    _refuse_rails_that_streams_skip(config)
+
+
+def _refuse_rails_that_streams_skip(config: "RailsConfig") -> None:
+    """Refuse a rail that calls ours after an action of its own, or through another flow."""
+    ours = ACTIONS["response"]
+    for rail in config.rails.output.flows:
+        if ours in called_actions(config, (rail,)) and first_action(config, rail) != ours:
+            raise SettingsError(
+                f"rails.output.flows has {rail!r}, of which NeMo runs nothing but its own first action while it "
+                f"streams, and that is not {ours}; list 'railmatch check output' itself, beside it"
+            )
 
 
 def _refuse_rails_that_nothing_runs(config: "RailsConfig") -> None:

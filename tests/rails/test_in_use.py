@@ -55,3 +55,22 @@ flow never called
     assert tasks_in_use(RailsConfig.from_path(str(tmp_path))) == ["prompt"]
     (tmp_path / "main.co").write_text("import core\nflow main\n  match RestEvent()\n")
     assert tasks_in_use(RailsConfig.from_path(str(tmp_path))) == []
+
+
+def test_flows_of_colang_1_are_followed_through_other_flows(tmp_path: Path) -> None:
+    (tmp_path / "config.yml").write_text("models: []\nrails: {input: {flows: [my rail $strict=True]}}\n")
+    flows = Path(__file__).parents[2] / "rails" / "colang_1" / "railmatch.co"
+    (tmp_path / "railmatch.co").write_text(flows.read_text())
+    (tmp_path / "mine.co").write_text("""
+define subflow my rail
+  if $strict
+    do my checks(twice=True)
+
+define subflow my checks
+  do my rail
+  do railmatch check input
+
+define subflow never called
+  do railmatch check output
+""")
+    assert tasks_in_use(RailsConfig.from_path(str(tmp_path))) == ["prompt"]

@@ -148,6 +148,26 @@ def test_an_action_called_by_a_flow_of_the_apps_own_counts(config_folder: Callab
         RailSettings.from_config(RailsConfig.from_path(str(folder)))
 
 
+@pytest.mark.parametrize(
+    "calls", ["  execute own_check\n  execute railmatch_check_output\n", "  do railmatch check output\n"]
+)
+def test_a_rail_that_a_stream_would_not_run_is_refused(config_folder: Callable[..., Path], calls: str) -> None:
+    def streamed(flow: str) -> Callable[[dict[str, Any]], None]:
+        streaming = {"enabled": True, "stream_first": False}
+        return lambda content: content["rails"].update(output={"flows": [flow], "streaming": streaming})
+
+    folder = config_folder(streamed("mine"))
+    (folder / "own.co").write_text(f"define subflow mine\n{calls}")
+    with pytest.raises(SettingsError) as caught:
+        RailSettings.from_config(RailsConfig.from_path(str(folder)))
+    assert str(caught.value) == (
+        "rails.output.flows has 'mine', of which NeMo runs nothing but its own first action while it streams, and that "
+        "is not railmatch_check_output; list 'railmatch check output' itself, beside it"
+    )
+    (folder / "own.co").write_text("define subflow mine\n  $seen = execute railmatch_check_output\n  do own checks\n")
+    RailSettings.from_config(RailsConfig.from_path(str(folder)))
+
+
 @pytest.mark.parametrize("name", RailSettings.model_fields)
 def test_every_setting_is_in_the_documentation(name: str) -> None:
     page = (Path(__file__).parents[2] / "docs" / "rails.md").read_text("utf-8")
