@@ -20,9 +20,9 @@ from transformers import (
 )
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from .errors import ModelError
+from .errors import ModelError, reason
 from .families import final_layer
-from .loading import quiet_transformers, reason
+from .loading import quiet_transformers
 from .pooling import MeanPooledBert
 from .tasks import LABELS
 

@@ -1,4 +1,4 @@
-"""Let transformers load and save quietly and one thread at a time, and say in one line why it could not."""
+"""Let transformers load and save quietly and one thread at a time."""
 
 import logging
 import threading
@@ -42,9 +42,3 @@ def _show_bars(*, transformers: bool, downloads: bool) -> None:
         enable_progress_bars()
     elif not downloads and not are_progress_bars_disabled():
         disable_progress_bars()
-
-
-def reason(error: BaseException) -> str:
-    """Give the first line of an error's message, or the error's name where it has none."""
-    lines = str(error).strip().splitlines()
-    return lines[0].strip() if lines else type(error).__name__

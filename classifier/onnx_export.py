@@ -15,10 +15,10 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from .errors import reason
 from .families import config_of, run_network
 from .heads import folded
 from .inputs import Exchange
-from .loading import reason
 from .model import SafetyClassifier
 from .onnx_folder import (
     FLIPPED_SHARE,

@@ -5,9 +5,8 @@ from pathlib import Path
 import onnxruntime
 from scipy.special import expit
 
-from .errors import ModelError
+from .errors import ModelError, reason
 from .inputs import Window
-from .loading import reason
 from .padding import INPUTS, padded
 
 SLOWER = ["SkipLayerNormFusion"]

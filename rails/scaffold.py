@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from ..classifier.errors import ModelError, SettingsError
+from ..classifier.model_settings import SETTINGS_FILE, read_settings
 from ..classifier.storage import write_text_atomically
 from ..classifier.tasks import Task
 
@@ -22,7 +23,6 @@ _FILES: dict[Colang, tuple[str, ...]] = {
     "2": ("config.yml", "config.py", "main.co", "railmatch.co"),
 }
 _RAIL: dict[Task, str] = {"prompt": "input", "response": "output"}
-_MODEL_FILE = "railmatch.json"
 
 
 def write_config(
@@ -47,7 +47,7 @@ def write_config(
         force: replace files that are there already.
 
     Raises:
-        ModelError: ``models`` holds no model.
+        ModelError: ``models`` holds no model, or a damaged one.
         SettingsError: a file is there already, with other content.
         OSError: the target cannot be written.
     """
@@ -71,14 +71,19 @@ def write_config(
 
 
 def _tasks(models: Path) -> list[Task]:
-    """List the tasks that the models' folder can judge."""
-    if (models / _MODEL_FILE).is_file():
-        task = json.loads((models / _MODEL_FILE).read_text("utf-8"))["task"]
-        return [known for known in get_args(Task) if known == task]
-    found = [task for task in get_args(Task) if (models / task / _MODEL_FILE).is_file()]
+    """List the tasks that the models' folder can judge.
+
+    Raises:
+        ModelError: there is no model, or what one says of itself cannot be read.
+    """
+    if (models / SETTINGS_FILE).is_file():
+        return [read_settings(models).task]
+    found: list[Task] = [task for task in get_args(Task) if (models / task / SETTINGS_FILE).is_file()]
+    for task in found:
+        read_settings(models / task)
     if not found:
         raise ModelError(
-            f"{models} holds no model: neither prompt/{_MODEL_FILE} nor response/{_MODEL_FILE}; train one first: "
+            f"{models} holds no model: neither prompt/{SETTINGS_FILE} nor response/{SETTINGS_FILE}; train one first: "
             f"railmatch train RECIPE --out {models / 'prompt'}"
         )
     return found

@@ -11,8 +11,8 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer, MarianMTModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from ...classifier.errors import ModelError
-from ...classifier.loading import quiet_transformers, reason
+from ...classifier.errors import ModelError, reason
+from ...classifier.loading import quiet_transformers
 
 BATCH = 32
 """Sentences that are translated at once."""

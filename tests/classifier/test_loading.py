@@ -7,7 +7,7 @@ import threading
 import pytest
 from huggingface_hub.utils.tqdm import are_progress_bars_disabled
 from railmatch.classifier.inputs import Exchange
-from railmatch.classifier.loading import quiet_transformers, reason
+from railmatch.classifier.loading import quiet_transformers
 from railmatch.classifier.model import SafetyClassifier
 from transformers import logging as transformers_logging
 from transformers.utils import logging as internal
@@ -87,8 +87,3 @@ def test_two_threads_take_turns():
     thread.join(30)
     assert order == ["first", "second"]
     assert transformers_logging.get_verbosity() == before
-
-
-def test_the_reason_is_one_line_and_never_empty():
-    assert reason(ValueError("  first line \nsecond line")) == "first line"
-    assert reason(KeyError()) == "KeyError"

@@ -8,12 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from disk import full_disk
-from pydantic import ValidationError
 from railmatch import __version__
 from railmatch.classifier.errors import ModelError, SettingsError
 from railmatch.classifier.inputs import Exchange
 from railmatch.classifier.model import SafetyClassifier
-from railmatch.classifier.model_folder import ModelSettings
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForSequenceClassification, BertForSequenceClassification
 
@@ -63,52 +61,6 @@ def test_a_folder_that_is_not_ours(tiny_encoder):
         f"{tiny_encoder} is not a RailMatch model: it holds no railmatch.json; train one: "
         f"railmatch train RECIPE --out {tiny_encoder}"
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "what"),
-    [
-        (b"", "EOF while parsing a value at line 1 column 0"),
-        (b'{"task": "prompt",', "EOF while parsing a value at line 1 column 18"),
-        (b"[1]", "Input should be an object"),
-        (b'{"task": "prompt", "window": 64}', "pooling: Field required"),
-        (b'{"task": "toxic", "window": 64, "pooling": "mean"}', "task: Input should be 'prompt' or 'response'"),
-        (b'{"task": "prompt", "window": "64", "pooling": "mean"}', "window: Input should be a valid integer"),
-        (
-            b'{"task": "prompt", "window": 64, "pooling": "mean", "threshold": -1}',
-            "threshold: Input should be greater than or equal to 0",
-        ),
-        (
-            b'{"task": "prompt", "window": 64, "pooling": "mean", "threshold": NaN}',
-            "threshold: Input should be a finite number",
-        ),
-        (b'{"task": "prompt", "window": 64, "pooling": "mean", "extra": 1}', "extra: Extra inputs are not permitted"),
-    ],
-)  # fmt: skip
-def test_settings_that_cannot_be_read(folder, text, what):
-    (folder / "railmatch.json").write_bytes(text)
-    assert refusal(folder) == f"{folder}/railmatch.json cannot be read: {what}; train the model again"
-
-
-def test_settings_that_are_not_utf_8(folder):
-    (folder / "railmatch.json").write_bytes(b'{"task": "\xff"}')
-    assert refusal(folder).startswith(f"{folder}/railmatch.json cannot be read: ")
-
-
-def test_settings_of_a_newer_version(folder):
-    change_settings(folder, format=2, something="new")
-    assert refusal(folder) == (
-        f"{folder}/railmatch.json was written by a newer RailMatch (format 2, this one reads 1): upgrade it: "
-        "pip install --upgrade railmatch"
-    )
-
-
-def test_settings_cannot_be_changed_or_made_wrong():
-    settings = ModelSettings(task="prompt", window=64, pooling="mean")
-    with pytest.raises(ValidationError):
-        settings.window = 32
-    with pytest.raises(ValidationError):
-        ModelSettings(task="prompt", window=0, pooling="mean")
 
 
 def test_a_head_that_was_never_trained(folder):

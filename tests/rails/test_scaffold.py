@@ -1,6 +1,7 @@
 """``railmatch init``: the written config is complete, its own, and never written over another."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,20 @@ def test_writing_the_same_again_changes_nothing(trigger_models: Path, tmp_path: 
 def test_a_folder_without_models_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"holds no model: neither prompt/railmatch.json nor response/railmatch.json"):
         write_config(tmp_path / "guardrails", tmp_path)
+    assert not (tmp_path / "guardrails").exists()
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_a_damaged_model_is_refused(trigger_models: Path, tmp_path: Path, single: bool) -> None:
+    model = tmp_path / "models" / "response"
+    shutil.copytree(trigger_models / "response", model)
+    (model / "railmatch.json").write_text('{"task": "toxic"}')
+    with pytest.raises(ModelError) as caught:
+        write_config(tmp_path / "guardrails", model if single else tmp_path / "models")
+    file = model / "railmatch.json"
+    assert str(caught.value) == (
+        f"{file} cannot be read: task: Input should be 'prompt' or 'response'; train the model again"
+    )
     assert not (tmp_path / "guardrails").exists()
 
 
