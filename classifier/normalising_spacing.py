@@ -31,11 +31,11 @@ def _words(stretch: str) -> str:
     [(between, count)] = Counter(gaps).most_common(1)
     if count < 2 or _LISTING.search(between):
         return stretch
-    words = [stretch[0]]
+    words = [[stretch[0]]]  # lists, for strings that grow by a letter are copied with every letter
     for letter, gap in zip(_GAP.split(stretch)[1:], gaps, strict=True):
         if gap == between:
-            words[-1] += letter
+            words[-1].append(letter)
         else:
-            words[-1] += gap.strip(_SIGNS)
-            words.append(letter)
-    return " ".join(split_words(part) for word in words for part in _NEW_WORD.split(word))
+            words[-1].append(gap.strip(_SIGNS))
+            words.append([letter])
+    return " ".join(split_words(part) for word in words for part in _NEW_WORD.split("".join(word)))
