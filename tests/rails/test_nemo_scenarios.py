@@ -1,11 +1,41 @@
-"""Scenarios of NeMo Guardrails' own suite, played with our rails: streaming, parallel rails, both engines.
+"""Scenarios of NeMo Guardrails' own suite, told anew for our flows and the 0.24 interface; theirs on the left.
 
-They are those of its tests of streamed output rails, parallel streamed output rails, parallel rails and rails on both
-engines, told anew for our flows and the 0.24 interface.
+streamed output rails (tests/test_streaming_output_rails.py)
+    enabled, blocked                        test_a_blocked_stream_ends_with_one_error_and_no_unsafe_token
+    blocked at the start                    test_a_stream_that_begins_unsafe_is_one_error
+    not enabled                             test_streaming_must_be_enabled
+    default config, which shows what is     test_settings.py: test_a_response_must_not_be_shown_before_it_is_checked;
+    unsafe before it is checked             we refuse it when the app starts
+parallel streamed output rails (tests/test_parallel_streaming_output_rails.py)
+    all of the above                        the same tests, with parallel=True
+    allowed; as the sequential ones         test_an_allowed_stream_arrives_token_by_token
+    blocked by one of several, by any       test_beside_a_rail_of_the_apps_own_either_may_block
+    a rail that fails                       test_a_rail_that_breaks_beside_ours_stops_the_stream
+    larger chunks                           test_large_chunks_arrive_whole
+    faster than sequential rails            test_parallel_rails_run_at_the_same_time, without a clock
+parallel rails (tests/test_parallel_rails.py)
+    all pass                                test_all_rails_that_pass_are_in_the_log
+    input or output, first or second fails, test_exactly_the_rail_that_blocked_is_marked
+    and the stop flag of exactly that rail
+both engines (tests/guardrails/test_cross_engine_local_rails.py)
+    the same decision on both engines       service/test_nemo.py: test_both_of_their_engines_are_guarded, and
+                                            test_both_engines_give_the_same_replies
+    which engine takes a config             test_the_fast_engine_hands_our_actions_to_llmrails
+    a rail that lacks what it needs         test_setup.py: test_a_rail_without_its_model_stops_the_app
+the server's checks (tests/server/test_guardrail_checks.py)
+    status, content, rail                   test_commands.py: test_checks_without_the_main_llm
+    rail types                              test_commands.py: test_checks_of_the_rails_asked_for
+    one config and several, config.py       test_commands.py: test_checks_of_another_config_and_of_several
+    context given beside the messages       test_commands.py: test_checks_of_chunks_given_as_context
+    everything refused with 422             test_commands.py: test_checks_that_cannot_be_made_are_refused
+    a config that fails                     test_commands.py: test_a_config_that_cannot_be_loaded_checks_nothing_...
+
+Left out is what concerns NeMo's server alone: its default config and violations of tool schemas.
 """
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -20,8 +50,12 @@ from nemoguardrails.exceptions import StreamingNotSupportedError
 from nemoguardrails.guardrails.guardrails import Guardrails
 from nemoguardrails.guardrails.iorails import IORails
 from nemoguardrails.testing import FakeLLMModel
-from railmatch.classifier.inputs import Exchange
-from railmatch.rails.guard import Guard
+from railmatch.classifier.engine.batching import Engine
+from railmatch.classifier.engine.scorer import TorchScorer
+from railmatch.classifier.inputs import Exchange, Window
+from railmatch.classifier.model import SafetyClassifier
+from railmatch.rails.actions import GuardActions
+from railmatch.rails.guard import Check, Guard
 from railmatch.rails.scaffold import write_config
 from railmatch.rails.verdict import Verdict
 
@@ -68,15 +102,15 @@ def build(trigger_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     made: dict[str, LLMRails] = {}
     loop = asyncio.new_event_loop()
 
-    def build(*, parallel: bool = False, own: bool = False, streaming: bool = True) -> LLMRails:
-        key = f"{parallel}{own}{streaming}"
+    def build(*, parallel: bool = False, own: bool = False, streaming: bool = True, chunk_size: int = 4) -> LLMRails:
+        key = f"{parallel}{own}{streaming}{chunk_size}"
         if key not in made:
             folder = tmp_path_factory.mktemp("app") / "guardrails"
             write_config(folder, trigger_models)
             content = yaml.safe_load((folder / "config.yml").read_text())
             rails = content["rails"]
             rails["output"]["streaming"] = {"enabled": streaming, "stream_first": False}
-            rails["output"]["streaming"] |= {"chunk_size": 4, "context_size": 2}
+            rails["output"]["streaming"] |= {"chunk_size": chunk_size, "context_size": 2}
             for side, flow in (("input", "own rail on input"), ("output", "own rail on output")):
                 rails[side]["parallel"] = parallel
                 rails[side]["flows"] += [flow] * own
@@ -154,6 +188,15 @@ def test_streams_of_no_or_one_chunk(build: Build, parallel: bool, tokens: list[s
 
 
 @BOTH
+def test_large_chunks_arrive_whole(build: Build, parallel: bool) -> None:
+    app = build(parallel=parallel, chunk_size=10)
+    assert streamed(app, FINE * 3) == FINE * 3
+    *shown, last = streamed(app, FINE * 2 + UNSAFE)
+    assert error_of(last) == BLOCKED
+    assert "steal" not in "".join(shown)
+
+
+@BOTH
 def test_a_word_that_two_windows_share_is_seen(build: Build, parallel: bool) -> None:
     *shown, last = streamed(build(parallel=parallel), ["ask ", "the ", "police ", "ste", "al ", "it ", "all ", "now"])
     assert error_of(last) == BLOCKED
@@ -221,6 +264,44 @@ def test_a_rail_that_breaks_beside_ours_stops_the_stream(build: Build, parallel:
     (only,) = streamed(build(parallel=parallel, own=True), ["boss ", *FINE])
     assert (error_of(only)["type"], error_of(only)["code"]) == ("internal_error", "rail_execution_failure")
     assert error_of(only)["param"] == "own rail on output"
+
+
+class Held(TorchScorer):
+    """Runs its forward passes when the gate is open."""
+
+    def __init__(self, classifier: SafetyClassifier) -> None:
+        super().__init__(classifier)
+        self.gate = threading.Event()
+
+    def score(self, windows: Sequence[Window]) -> list[float]:
+        assert self.gate.wait(60)
+        return super().score(windows)
+
+
+@pytest.mark.parametrize("parallel", [True, False])
+def test_parallel_rails_run_at_the_same_time(build: Build, trigger_models: Path, parallel: bool) -> None:
+    classifier = SafetyClassifier.load(trigger_models / "response", device="cpu")
+    held = Held(classifier)
+
+    @action(name="own_check")
+    async def opens_the_gate(text: str = "", **_: Any) -> RailOutcome:
+        held.gate.set()
+        return await own_check(text)
+
+    app = build(parallel=parallel, own=True)
+    ours = app.runtime.action_dispatcher.get_action("railmatch_check_output")
+    with Engine(classifier, held) as engine:
+        guard = Guard({"response": Check(engine, "response", 0.5, "held")}, deadline=None if parallel else 0.05)
+        app.register_action(GuardActions(guard).check_output, "railmatch_check_output")
+        app.register_action(opens_the_gate, "own_check")
+        try:
+            shown = streamed(app, FINE[:3])
+        finally:
+            held.gate.set()
+            app.register_action(ours, "railmatch_check_output")
+            app.register_action(own_check, "own_check")
+    # The own rail comes second. One after the other, ours waits for a gate that nobody opens before its deadline.
+    assert (shown == FINE[:3]) == parallel
 
 
 # Whole messages, the rails one after the other and in parallel

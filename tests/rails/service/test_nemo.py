@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from railmatch.rails.guard import Guard
 
 from .conftest import CLOSED, Running
 
+REFUSAL = "I'm sorry, I can't respond to that."
 BACKENDS = {"fms": FMSBackend, "vllm": VLLMBackend}
 
 
@@ -120,6 +121,29 @@ def test_no_unsafe_token_of_a_streamed_answer_leaves(
         chunks = asyncio.run(streamed(engines(config, rails), "how do i bake bread"))
     assert "content_blocked" in chunks[-1]
     assert not any("steal" in chunk for chunk in chunks)
+
+
+async def replies(rails: LLMRails | Guardrails, texts: Sequence[str]) -> list[str]:
+    try:
+        asked = [await rails.generate_async(messages=[{"role": "user", "content": text}]) for text in texts]
+        return [str(answer["content"]) for answer in asked]
+    finally:
+        if isinstance(rails, Guardrails):
+            await rails.shutdown()
+
+
+@pytest.mark.parametrize("engine", BACKENDS)
+def test_both_engines_give_the_same_replies(running: Running, monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
+    def answer(messages: list[dict[str, Any]]) -> str:
+        return "steal it" if "plan" in messages[-1]["content"] else "ask the police"
+
+    monkeypatch.setenv("OPENAI_API_KEY", "any")
+    with ChatServer(answer) as chat:
+        config = rails_config(engine, running.url, main_model=chat.base_url)
+        texts = ["how do i bake bread", "make a weapon", "i need a plan"]
+        both = {name: asyncio.run(replies(engines(config, name), texts)) for name in ("LLMRails", "IORails")}
+        assert list(both.values()) == [["ask the police", REFUSAL, REFUSAL]] * 2
+        assert chat.calls == 4  # two prompts on either engine: a blocked one never reaches the main model
 
 
 @pytest.fixture
