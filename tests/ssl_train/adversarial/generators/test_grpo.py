@@ -14,7 +14,7 @@ from railmatch.classifier.inputs import Exchange
 from railmatch.classifier.model import SafetyClassifier
 from railmatch.ssl_train.adversarial.attack import Candidate, Seed
 from railmatch.ssl_train.adversarial.fluency import Fluency
-from railmatch.ssl_train.adversarial.generators.causal import CausalWriter, prompt_of
+from railmatch.ssl_train.adversarial.generators.causal import CausalWriter
 from railmatch.ssl_train.adversarial.instructions import Instructions
 from railmatch.ssl_train.adversarial.judges import ClassifierJudges, Judges
 from railmatch.ssl_train.adversarial.patience import Patience
@@ -28,7 +28,7 @@ from railmatch.ssl_train.adversarial.recipe import (
 from railmatch.ssl_train.adversarial.rewards import Reward, Terms
 from railmatch.ssl_train.embedding import Remembered
 from railmatch.ssl_train.memory import Batch
-from small_attacks import attack, plain, tiny_llama, tiny_tokenizer, write_instructions
+from small_attacks import attack, learn_by_heart, plain, write_instructions
 from transformers import AutoModelForCausalLM
 
 pytest.importorskip("trl", reason="the extra [adversarial] is not installed")
@@ -46,8 +46,6 @@ from railmatch.ssl_train.adversarial.generators.practice import (
 )
 
 SEEDS = [Seed(f"{label}-{n}", Exchange(plain(label, n)), label) for n in range(4) for label in (1, 0)]
-EOS = 2
-
 
 def answers(seed: Seed) -> list[str]:
     """What the model writes before it practises: two texts of three are no attack, and the third is one of three."""
@@ -64,27 +62,9 @@ def instructions(tmp_path_factory: pytest.TempPathFactory) -> Instructions:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory, instructions: Instructions) -> Path:
     """A tiny Llama that has learnt its answers by heart."""
-    folder = tmp_path_factory.mktemp("generator")
-    tokenizer = tiny_tokenizer([text for seed in SEEDS for text in answers(seed)])
-    llama = tiny_llama(len(tokenizer), 0)
-    asked = {seed: prompt_of(instructions.messages(seed), tokenizer, "plain") for seed in SEEDS}
-    pairs = [(asked[seed], answer) for seed in SEEDS for answer in answers(seed)]
-    rows = [[tokenizer(text)["input_ids"] for text in pair] for pair in pairs]
-    width = max(len(prompt) + len(answer) + 1 for prompt, answer in rows)
-    ids = torch.full((len(rows), width), tokenizer.pad_token_id)
-    labels = torch.full((len(rows), width), -100)
-    for row, (prompt, answer) in enumerate(rows):
-        whole = torch.tensor([*prompt, *answer, EOS])
-        ids[row, : len(whole)] = whole
-        labels[row, len(prompt) : len(whole)] = whole[len(prompt) :]
-    optimiser = torch.optim.AdamW(llama.parameters(), lr=5e-3)
-    for _ in range(100):
-        llama(input_ids=ids, attention_mask=(ids != tokenizer.pad_token_id).long(), labels=labels).loss.backward()
-        optimiser.step()
-        optimiser.zero_grad()
-    llama.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    prompts = {seed: "\n\n".join(each["content"] for each in instructions.messages(seed)) + "\n" for seed in SEEDS}
+    known = {prompt: answers(seed) for seed, prompt in prompts.items()}
+    return learn_by_heart(tmp_path_factory.mktemp("generator"), known, seed=0, steps=100)
 
 
 @pytest.fixture(scope="module")
