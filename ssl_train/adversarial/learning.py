@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from accelerate import Accelerator
@@ -67,12 +68,22 @@ def learn_round(
     job = Job(recipe, texts, rewrites, out.parent / "training", accelerator)
     with progress(title, recipe.training.steps) as advance:
         classifier = job.fit(texts.labelled, "round", advance).classifier
-    labels, scores = score_records(classifier, held_out.calibration, progress=silent)
+    summary = dict(before.settings.training or {}) | {"attacks": len(chosen)}
+    calibrate(classifier, held_out.calibration, recipe.calibration.target_fpr, summary).save(out)
+
+
+def calibrate(
+    classifier: SafetyClassifier, records: Sequence[Record], target_fpr: float, summary: dict[str, Any]
+) -> SafetyClassifier:
+    """Give a classifier its temperature and threshold by examples that it was not trained on; it keeps ``summary``.
+
+    Raises:
+        SettingsError: there are too few unharmful examples for the target false-positive rate.
+    """
+    labels, scores = score_records(classifier, records, progress=silent)
     temperature = fit_temperature(margins(scores), labels)
     calibrated = 1 / (1 + np.exp(-margins(scores) / temperature))
-    found = threshold_at_fpr(calibrated, labels, target_fpr=recipe.calibration.target_fpr)
-    summary = dict(before.settings.training or {}) | {"attacks": len(chosen)}
-    classifier.calibrated(temperature, found, summary).save(out)
+    return classifier.calibrated(temperature, threshold_at_fpr(calibrated, labels, target_fpr=target_fpr), summary)
 
 
 def measure(

@@ -329,3 +329,32 @@ def test_threads_share_one_classifier(trigger_models):
     with ThreadPoolExecutor(8) as pool:
         for found in pool.map(ask, range(8)):
             assert found == [place % 3 == 0 for place in range(30)]
+
+
+def test_training_may_begin_with_a_trained_classifier(encoder, tmp_path):
+    trained = spread(encoder, "prompt", window=64)
+    trained.save(tmp_path / "trained")
+    begun = SafetyClassifier.from_encoder(str(tmp_path / "trained"), "prompt", window=64)
+    exchanges = [Exchange(question) for question in QUESTIONS]
+    assert begun.predict_proba(exchanges) == pytest.approx(trained.predict_proba(exchanges), abs=1e-5)
+    assert type(begun.network) is type(trained.network)
+    assert (begun.threshold, begun.settings.calibration) == (0.5, None)  # these are another training's
+
+
+def test_other_heads_than_the_trained_one_are_new(tiny_encoder, tmp_path):
+    spread(tiny_encoder, "prompt", window=64).save(tmp_path / "trained")
+    begun = SafetyClassifier.from_encoder(str(tmp_path / "trained"), "prompt", window=64, heads=3, classes=3)
+    head = final_layer(begun.network)
+    assert head.weight.shape == (9, 32)
+    assert head.weight.std() < 0.05  # as new weights are drawn, of 0.02; the trained ones have 0.5
+    assert head.bias.abs().max() == 0.0
+
+
+def test_a_classifier_of_another_task_does_not_begin_this_one(tiny_encoder, tmp_path):
+    spread(tiny_encoder, "prompt", window=64).save(tmp_path / "trained")
+    with pytest.raises(ModelError) as error:
+        SafetyClassifier.from_encoder(str(tmp_path / "trained"), "response", window=64)
+    assert str(error.value) == (
+        f"encoder {str(tmp_path / 'trained')!r} is a classifier of prompts, which does not learn to judge responses; "
+        "name one of responses, or an encoder"
+    )

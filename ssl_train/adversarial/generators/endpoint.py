@@ -112,7 +112,7 @@ def _answered(found: RewriteSet, seeds: int) -> dict[str, list[Exchange]]:
     failed = found.counts["failed"]
     if failed > LOST_SHARE * found.counts["asked"]:
         raise EndpointDownError(
-            f"{failed} variants of {seeds} seeds were not answered: see to the endpoint and run again, what was answered "
-            "is stored"
+            f"{failed} variants of {seeds} seeds were not answered: see to the endpoint and run again, what was "
+            "answered is stored"
         )
     return found.rewrites

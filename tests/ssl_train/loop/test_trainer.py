@@ -385,6 +385,22 @@ def test_a_stopped_run_goes_on_to_the_same_model(build: Build, tmp_path: Path, v
     assert history == expected
 
 
+def test_out_of_memory_the_passes_are_halved_and_the_step_is_the_same(build: Build, caplog: pytest.LogCaptureFixture):
+    whole, halved = build(steps=1), build(steps=1)
+    forward = halved.network.forward
+
+    def small_card(**inputs: Tensor) -> Tensor:
+        if inputs["input_ids"].numel() > 40:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return forward(**inputs)
+
+    halved.network.forward = small_card  # a card with memory for two or three texts
+    whole.fit()
+    halved.fit()
+    assert halved.history.supervised == pytest.approx(whole.history.supervised, rel=0.2)  # another draw of dropout
+    assert caplog.messages[-1] == "out of GPU memory: going on with batches of 32 tokens"
+
+
 def test_a_run_that_diverges_stops_before_it_damages_the_weights(build: Build):
     trainer = build(FixMatch(0.5), steps=6)
     with torch.no_grad():

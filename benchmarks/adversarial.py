@@ -1,0 +1,293 @@
+"""What adversarial rounds are worth on real texts: attack success before and after, and what it costs on clean ones.
+
+    python benchmarks/adversarial.py DATA --out adversarial.json --page docs/benchmarks.md   # a quarter of an hour
+    python benchmarks/adversarial.py DATA --out adversarial.json --generators none,endpoint,best_of_n --lm MODEL
+    python benchmarks/adversarial.py DATA --out x.json --seeds 40 --rows 60 --steps 2         # only to see that it runs
+
+DATA is a folder with prompt_labelled, prompt_unlabelled, prompt_unlabelled_labels, prompt_rewrites, prompt_votes and
+prompt_test (.jsonl). 200 labels train the classifier under attack (or name one by --model, with its --training recipe),
+1,400 others the judge (or --judge); 400 decide. Seeds are texts of the pool that have recorded rewrites and a sure vote
+(0 or 4) of a language model, which stands for their label. The generator ``endpoint`` replays the rewrites;
+``best_of_n`` and ``rl`` sample --lm. Every generator may have as many attacks accepted as the others (--accepted). All
+thresholds are those of 5% harmless texts blocked on the same half of the 400.
+
+Measured are the classifier as it was and the one that each generator's rounds kept: the share of seeds, of those never
+trained on that are judged rightly as they are, that some recorded rewrite turns (by true labels, which nothing else
+sees); F1 and AUPRC on the test split; and the share of blocked test texts that stay blocked when obfuscated.
+"""
+
+import json
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+HERE = Path(__file__).parent
+BEGIN = "<!-- written by benchmarks/adversarial.py --page: begin -->"
+END = "<!-- written by benchmarks/adversarial.py --page: end -->"
+
+LABELS, JUDGE_LABELS, HELD_OUT = 200, 1400, 400
+TARGET_FPR = 0.05
+SURE = {0: "unharmful", 4: "harmful"}
+"""What the votes mean that are sure enough to stand for a label."""
+
+COLUMNS = {
+    "attacks learnt from": ("accepted", "{:.0f}"),
+    "harmful seeds turned": ("missed", "{:.1%}"),
+    "unharmful seeds turned": ("false_alarms", "{:.1%}"),
+    "F1": ("f1", "{:.3f}"),
+    "F1 at 0.5": ("f1_at_half", "{:.3f}"),
+    "AUPRC": ("auprc", "{:.3f}"),
+    "harmless blocked": ("fpr", "{:.1%}"),
+    "obfuscated, still blocked": ("obfuscated", "{:.1%}"),
+}
+"""Title, figure, and how it is written."""
+
+Row = dict[str, Any]
+
+
+def rows_of(file: Path) -> list[Row]:
+    """Read a file of JSON objects."""
+    with file.open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines if line.strip()]
+
+
+def write_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write one JSON object a line."""
+    file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+class Data:
+    """The parts of the data, as files of a scratch folder."""
+
+    def __init__(self, source: Path, scratch: Path, *, seeds: int, rows: int | None) -> None:
+        """Deal labelled rows and seeds; ``rows`` cuts every part, which shows only that the benchmark runs."""
+        self.scratch = scratch
+        labelled = sorted(rows_of(source / "prompt_labelled.jsonl"), key=lambda row: str(row["id"]))
+        start = 0
+        for name, size in (("classifier", LABELS), ("judge", JUDGE_LABELS), ("held_out", HELD_OUT)):
+            write_rows(scratch / f"{name}.jsonl", labelled[start : start + size][:rows])
+            start += size
+        self.test = rows_of(source / "prompt_test.jsonl")[:rows]
+        write_rows(scratch / "test.jsonl", self.test)
+        self._deal_seeds(source, seeds)
+
+    def _deal_seeds(self, source: Path, most: int) -> None:
+        votes = {row["id"]: row["vote"] for row in rows_of(source / "prompt_votes.jsonl")}
+        self._truth = {row["id"]: row["label"] for row in rows_of(source / "prompt_unlabelled_labels.jsonl")}
+        rewrites = {row["id"]: row["rewrites"] for row in rows_of(source / "prompt_rewrites.jsonl") if row["rewrites"]}
+        pool = {
+            row["id"]: row["prompt"] for row in rows_of(source / "prompt_unlabelled.jsonl") if row["id"] in rewrites
+        }
+        sure = [name for name in sorted(pool) if votes.get(name) in SURE]
+        train, fresh = sure[::2][:most], sure[1::2][:most]
+        seeds = [{"id": name, "prompt": pool[name], "label": SURE[votes[name]]} for name in train]
+        write_rows(self.scratch / "seeds.jsonl", seeds)
+        write_rows(self.scratch / "recorded.jsonl", [{"id": name, "rewrites": rewrites[name]} for name in train])
+        self.fresh = [(self._truth[name], pool[name], rewrites[name]) for name in fresh]
+
+    def file(self, name: str) -> str:
+        """Give the path of a part."""
+        return str(self.scratch / f"{name}.jsonl")
+
+
+def training_of(data: Data, part: str, steps: int | None) -> Any:
+    """Give the recipe that trains on one part of the labelled rows, supervised, with the settings of minilm.yml."""
+    from railmatch.ssl_train.recipe.file import load_recipe
+
+    changes = [
+        f"data={json.dumps({'labelled': data.file(part)})}",
+        "method.name=supervised",
+        "export.int8=false",
+        "calibration.folds=0",
+        *([] if steps is None else [f"training.steps={steps}"]),
+    ]
+    return load_recipe(HERE / "minilm.yml", changes)
+
+
+def train_part(data: Data, part: str, steps: int | None) -> tuple[Path, Path]:
+    """Train on one part; give the model folder and the recipe's file."""
+    from railmatch.ssl_train.progress import terminal_progress
+    from railmatch.ssl_train.run import train
+
+    recipe, folder, file = training_of(data, part, steps), data.scratch / part, data.scratch / f"{part}.yml"
+    file.write_text(yaml.safe_dump(recipe.model_dump(mode="json")), encoding="utf-8")
+    train(recipe, folder, progress=terminal_progress(every_s=60.0))
+    return folder, file
+
+
+def calibrated(folder: Path, data: Data) -> Path:
+    """Copy a classifier with a threshold found as the rounds find theirs, so that success is compared at one rate."""
+    from railmatch.classifier.model import SafetyClassifier
+    from railmatch.ssl_train.adversarial.learning import calibrate
+    from railmatch.ssl_train.adversarial.originals import deal_held_out
+    from railmatch.ssl_train.data.records import load_records
+
+    held_out = deal_held_out(load_records(data.file("held_out"), "prompt", labelled=True), 0, TARGET_FPR)
+    classifier = SafetyClassifier.load(folder, device="cpu")
+    calibrate(classifier, held_out.calibration, TARGET_FPR, classifier.settings.training or {})
+    classifier.save(data.scratch / "start")
+    return data.scratch / "start"
+
+
+def recipe_of(
+    generator: str, data: Data, classifier: Path, training: Path, judge: Path, options: Mapping[str, Any]
+) -> Any:
+    """Give the hardening recipe of a generator."""
+    from railmatch.ssl_train.adversarial.recipe import HardenRecipe
+
+    kinds: dict[str, Row] = {
+        "none": {},
+        "endpoint": {"recorded": data.file("recorded")},
+        "best_of_n": {"model": options["lm"], "template": options["template"]},
+        "rl": {"model": options["lm"], "template": options["template"]},
+    }
+    steps = options["steps"]
+    return HardenRecipe.model_validate(
+        {
+            "task": "prompt",
+            "classifier": str(classifier),
+            "training": str(training),
+            "held_out": data.file("held_out"),
+            "seeds": {"source": data.file("seeds")},
+            "generator": {"name": generator, "texts_a_seed": options["texts"], **kinds[generator]},
+            "judges": {} if generator == "none" else {"classifiers": [{"model": str(judge)}]},
+            "harvest": {"accepted": options["accepted"], "a_category": options["accepted"], "a_seed": 1},
+            "rounds": options["rounds"],
+            "fine_tune": {"steps": steps or 150, "learning_rate": 1e-4},
+            "decide": {"auprc_loss": 0.05, "benign_rise": 0.05, "min_gain": 0.0},
+            "cache": str(data.scratch / "cache.sqlite"),
+        }
+    )
+
+
+def measure(folder: Path, data: Data) -> Row:
+    """Measure a classifier on clean texts, on fresh attacks and on obfuscated texts."""
+    from railmatch.classifier.model import SafetyClassifier
+    from railmatch.ssl_train.attacks import load_attacks
+    from railmatch.ssl_train.data.records import load_records
+    from railmatch.ssl_train.evaluation import evaluate_records
+    from railmatch.ssl_train.robustness import measure_attacks
+
+    classifier = SafetyClassifier.load(folder)
+    test = load_records(data.file("test"), "prompt", labelled=True)
+    found = evaluate_records(classifier, test).as_dict()
+    attacked = [record for record in test if record.label == 1][:200]
+    kinds = measure_attacks(classifier, attacked, load_attacks(["obfuscation"], attacked, "prompt"))
+    shares = {kind: each.share for kind, each in kinds.items()}
+    known = [share for share in shares.values() if share is not None]
+    turned = {name: turned_share(classifier, label, data) for name, label in (("missed", 1), ("false_alarms", 0))}
+    figures = {name: found[name] for name in ("f1", "f1_at_half", "auprc", "fpr", "threshold", "intervals")}
+    return {**figures, **turned, "obfuscated": sum(known) / len(known) if known else None, "by_obfuscation": shares}
+
+
+def turned_share(classifier: Any, label: int, data: Data) -> float | None:
+    """Give the share of fresh seeds of a class, of those judged rightly, that their worst rewrite turns."""
+    from railmatch.classifier.inputs import Exchange
+
+    seeds = [(text, some) for truth, text, some in data.fresh if (truth == "harmful") == bool(label)]
+    wrong = [
+        (classifier.predict_proba([Exchange(text) for text in texts]) >= classifier.threshold) != bool(label)
+        for texts in ([text for text, _ in seeds], [text for _, some in seeds for text in some])
+    ]
+    rewritten = iter(wrong[1])
+    turned = [any([next(rewritten) for _ in some]) for _, some in seeds]
+    right = [each for each, missed in zip(turned, wrong[0], strict=True) if not missed]
+    return sum(right) / len(right) if right else None
+
+
+def run_generator(generator: str, data: Data, paths: tuple[Path, Path, Path], options: Mapping[str, Any]) -> Row:
+    """Harden by one generator and measure what was kept."""
+    from railmatch.ssl_train.adversarial.run import harden
+    from railmatch.ssl_train.progress import terminal_progress
+
+    begun = time.perf_counter()
+    recipe = recipe_of(generator, data, *paths, options)
+    found = harden(
+        recipe,
+        data.scratch / f"hardened-{generator}",
+        progress=terminal_progress(every_s=60.0),
+        say=lambda words: click.echo(f"{generator}: {words}", err=True),
+    )
+    outcome = found.outcome
+    last = data.scratch / f"hardened-{generator}" / "rounds" / str(len(outcome.figures) - 1) / "model"
+    kept = last if last.exists() else found.model  # every row is measured after as many rounds, whatever was decided
+    accepted = sum(told["kept"] for told in outcome.harvests[: len(outcome.figures) - 1])
+    seconds = round(time.perf_counter() - begun, 1)
+    told = {"best": outcome.best, "stopped": outcome.stopped, "harvests": outcome.harvests, "seconds": seconds}
+    return {"accepted": accepted, **measure(kept, data), **told}
+
+
+def table(found: Mapping[str, Row]) -> str:
+    """Lay the figures out as Markdown."""
+    lines = [f"| | {' | '.join(COLUMNS)} |", f"| --- |{' --- |' * len(COLUMNS)}"]
+    for name, row in found.items():
+        values = [(row.get(figure), form) for figure, form in COLUMNS.values()]
+        cells = ["-" if value is None else form.format(value) for value, form in values]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def write_page(page: Path, text: str) -> None:
+    """Write ``text`` between the marks of a page.
+
+    Raises:
+        ClickException: the page has no marks.
+    """
+    old = page.read_text(encoding="utf-8")
+    marked = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+    if not marked.search(old):
+        raise click.ClickException(f"{page} has no place for the table; write these two lines into it:\n{BEGIN}\n{END}")
+    page.write_text(marked.sub(lambda _: f"{BEGIN}\n\n{text}\n\n{END}", old), encoding="utf-8")
+
+
+FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("source", metavar="DATA", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--out", type=FILE, required=True, help="Write all figures to this file, as JSON.")
+@click.option("--generators", default="none,endpoint", show_default=True, help="none, endpoint, best_of_n, rl.")
+@click.option("--model", type=FILE, help="A trained classifier of prompts to attack, instead of training one.")
+@click.option("--training", type=FILE, help="The recipe that it was trained by.")
+@click.option("--judge", type=FILE, help="A trained classifier that judges, instead of training one.")
+@click.option("--lm", help="Folder or Hub id of a causal language model, for best_of_n and rl.")
+@click.option("--template", type=click.Choice(["chat", "plain"]), default="chat", show_default=True)
+@click.option("--seeds", default=350, show_default=True, help="Seeds to train on, and as many to measure on.")
+@click.option("--texts", default=2, show_default=True, help="Texts written for each seed.")
+@click.option("--accepted", default=84, show_default=True, help="Attacks accepted of a round, at most.")
+@click.option("--rounds", default=1, show_default=True)
+@click.option("--rows", type=int, help="Cut labelled and test rows to so many: only to see that it runs.")
+@click.option("--steps", type=int, help="Steps of every training: only to see that it runs.")
+@click.option("--page", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Write the table here, too.")
+def main(source: Path, out: Path, generators: str, page: Path | None, **options: Any) -> None:
+    """Harden a classifier by each generator and print what that gave."""
+    if bool(options["model"]) != bool(options["training"]):
+        raise click.UsageError("--model and --training go together: a classifier goes on learning from its own data")
+    names = {name: Path(options[name]).resolve() for name in ("model", "training", "judge") if options[name]}
+    with tempfile.TemporaryDirectory() as name:
+        data = Data(source, Path(name), seeds=options["seeds"], rows=options["rows"])
+        judge = names.get("judge") or train_part(data, "judge", options["steps"])[0]
+        if options["model"]:
+            classifier, training = names["model"], names["training"]
+        else:
+            classifier, training = train_part(data, "classifier", options["steps"])
+        classifier = calibrated(classifier, data)
+        found = {"as it was": measure(classifier, data)}
+        for generator in generators.split(","):
+            found[generator] = run_generator(generator, data, (classifier, training, judge), options)
+            out.write_text(json.dumps({"argv": sys.argv[1:], "rows": found}, indent=2) + "\n", encoding="utf-8")
+    text = table(found)
+    click.echo(text)
+    if page is not None:
+        write_page(page, text)
+
+
+if __name__ == "__main__":
+    main()
