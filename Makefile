@@ -12,7 +12,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-SHIPPED := $(shell find __init__.py __main__.py cli.py py.typed classifier commands config demo rails ssl_train \
+SHIPPED := $(shell find __init__.py __main__.py cli.py py.typed classifier commands config demo rails scoring ssl_train \
 	terminal -type f ! -name '*.pyc')
 COVERAGE_GATE := 90
 

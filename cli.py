@@ -13,6 +13,7 @@ from .commands.guarding import init, run_service
 from .commands.judging import check, evaluate
 from .commands.reviewing import review
 from .commands.showing import demo
+from .commands.scoring import score
 from .commands.training import export, report, train
 from .terminal.failures import Commands
 
@@ -36,4 +37,5 @@ for _command in (
     *(train, augment, augment_stats, synthesize, review),
     *(evaluate, report, export, check, init, run_service, demo),
 ):
+    score,
     main.add_command(_command)

@@ -1,6 +1,7 @@
 """Options that several commands share, and what their values mean."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import click
 from ..classifier.errors import SettingsError
 
 if TYPE_CHECKING:
-    from ..ssl_train.recipe import Sources
+    from ..ssl_train.recipe import Source
 
 SET = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Another value for a key, e.g. data.labels=100."
@@ -31,7 +32,23 @@ MODELS = click.option(
 )
 
 
-def source_of(data: str, fields: Sequence[str], split: str | None) -> "Sources":
+RAY = click.option("--ray", "on_ray", is_flag=True, help="Use a Ray cluster; see --set address in docs/serving.md.")
+
+
+@contextmanager
+def needing(command: str, extra: str) -> Iterator[None]:
+    """Turn an import that fails in the block into the name of the extra that brings it.
+
+    Raises:
+        SettingsError: a module is not installed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise SettingsError(f"railmatch {command} needs {error.name}: pip install 'railmatch[{extra}]'") from error
+
+
+def source_of(data: str, fields: Sequence[str], split: str | None) -> "Source":
     """Turn DATA, --field and --split into the words of a recipe.
 
     Raises:

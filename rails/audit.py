@@ -45,9 +45,7 @@ class AuditLog:
             OSError: the disk is full; part of the line may have been written.
         """
         line: dict[str, Any] = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **verdict.as_dict()}
-        for name, text in exchange._asdict().items():
-            if text is not None:
-                line |= {name: text} if self._text else {f"{name}_sha256": _hash(text)}
+        line |= described(exchange, text=self._text)
         written = (json.dumps(line) + "\n").encode("ascii")
         with self._writing:
             while written:
@@ -56,6 +54,12 @@ class AuditLog:
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
+
+
+def described(exchange: Exchange, *, text: bool) -> dict[str, str]:
+    """Give the texts of an exchange as fields of a line: their hashes, or with ``text`` themselves."""
+    there = {name: value for name, value in exchange._asdict().items() if value is not None}
+    return there if text else {f"{name}_sha256": _hash(value) for name, value in there.items()}
 
 
 def _hash(text: str) -> str:

@@ -19,13 +19,13 @@ def note(advance: Advance, text: str) -> None:
 class Progress(Protocol):
     """Announces a step of ``total`` units and gives, for the time it takes, the function that counts them."""
 
-    def __call__(self, description: str, total: int) -> AbstractContextManager[Advance]:
-        """Begin the step called ``description``."""
+    def __call__(self, description: str, total: int | None) -> AbstractContextManager[Advance]:
+        """Begin the step called ``description``; ``total`` is None where nobody knows it."""
         ...
 
 
 @contextmanager
-def silent(description: str, total: int) -> Iterator[Advance]:
+def silent(description: str, total: int | None) -> Iterator[Advance]:
     """Show nothing: what a library call does when nobody asked to be told."""
     yield lambda count: None
 
@@ -69,7 +69,7 @@ class _Bar:
         self._stream = stream
 
     @contextmanager
-    def __call__(self, description: str, total: int) -> Iterator[Advance]:
+    def __call__(self, description: str, total: int | None) -> Iterator[Advance]:
         """Draw the bar until the step is over."""
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -104,7 +104,7 @@ class _Lines:
         self._every_s = every_s
 
     @contextmanager
-    def __call__(self, description: str, total: int) -> Iterator[Advance]:
+    def __call__(self, description: str, total: int | None) -> Iterator[Advance]:
         """Write a line whenever ``every_s`` seconds have gone by, and a last one if any was written."""
         started = shown = time.monotonic()
         done = said = 0
@@ -127,10 +127,12 @@ class _Lines:
         self._stream.flush()
 
 
-def progress_line(description: str, done: int, total: int, elapsed_s: float, note: str = "") -> str:
+def progress_line(description: str, done: int, total: int | None, elapsed_s: float, note: str = "") -> str:
     """Write how far a step is, with its rate and, while it goes on, the time left at that rate, and a ``note``."""
-    share = f"{min(100, 100 * done // total)}%" if total else "100%"
     rate = done / elapsed_s if elapsed_s > 0 else 0.0
+    if total is None:
+        return f"{description}: {done} ({rate:.1f}/s) in {duration(elapsed_s)}" + (f", {note}" if note else "")
+    share = f"{min(100, 100 * done // total)}%" if total else "100%"
     if done >= total:
         end = f"done in {duration(elapsed_s)}"
     elif rate > 0:

@@ -15,6 +15,8 @@ KEPT = {
     "train": "Answers already paid for are in the cache, and the same command goes on from the last checkpoint.",
     "augment": "Answers already paid for are in the cache: the same command asks only for the others.",
     "synthesize": "Answers already paid for are in the cache, and the same command goes on from there.",
+    "score": "What was judged is in the folder, and the same command goes on from there.",
+    "harden": "Finished stages are kept, and the same command goes on from there.",
     "demo": "Models that were finished are in their folders.",
 }
 """What an interrupted command leaves behind, by its name."""

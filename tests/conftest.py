@@ -12,6 +12,7 @@ import asyncio
 import signal
 import string
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,14 @@ def trigger_models(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory)
             classifier.network.classifier.bias.copy_(torch.tensor([6.0, -6.0]))
         classifier.save(folder / task)
     return folder
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    """The address of a Ray on 127.0.0.1, where Ray is installed."""
+    if find_spec("ray") is None:  # found without an import, which would fix where Ray listens
+        pytest.skip("needs the extra railmatch[ray]")
+    from ray_cluster import running_ray
+
+    with running_ray() as address:
+        yield address

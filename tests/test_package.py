@@ -142,5 +142,5 @@ def test_constraints_name_a_version_for_every_dependency():
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pinned = {line.partition("==")[0].lower().replace("_", "-") for line in lines if "==" in line}
     for requirement in wanted:
-        name = requirement.partition(">")[0].partition("=")[0].lower()
+        name = requirement.partition(">")[0].partition("=")[0].partition("[")[0].lower()
         assert name in pinned, f"{name} has no tested version in constraints.txt"

@@ -19,7 +19,10 @@ from ..recipe import FieldNames, FileSource, HubSource, Source, Sources
 from .reading import Table, open_dataset, open_table
 from .recorded import load_rewrites, load_votes
 
-__all__ = ["Record", "draw_balanced", "find_path", "load_records", "load_rewrites", "load_votes", "text_id", "without"]
+__all__ = [
+    "Record", "draw_balanced", "find_path", "load_records", "load_rewrites", "load_votes", "stream_records", "text_id",
+    "without",
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +79,23 @@ def load_records(sources: Sources, task: Task, *, labelled: bool, base: Path | N
     if labelled:
         _require_both_classes(records, title)
     return records
+
+
+def stream_records(source: Source, task: Task, *, base: Path | None = None) -> Iterator[Record]:
+    """Yield the texts of a source one at a time, as logs need it: they may be larger than the memory.
+
+    What differs from ``load_records``: labels are not looked at, an id may come again, and a text may be empty.
+
+    Raises:
+        DataError: the source is missing or unreadable, or a row does not hold what the task needs.
+    """
+    table, fields = _open(source, task, False, base)
+    for number, row in table.rows:
+        at = f"{table.name}, row {number}"
+        prompt = _text(row, fields.prompt, "prompt", at, may_be_empty=True)
+        pair = task == "response"
+        exchange = Exchange(prompt, _text(row, fields.response, "response", at, may_be_empty=True) if pair else None)
+        yield Record(_given_id(row, fields.id) or text_id(exchange), exchange)
 
 
 def _require_both_classes(records: Sequence[Record], title: str) -> None:
@@ -162,14 +182,18 @@ def _label(row: Mapping[str, Any], name: str, at: str) -> int:
 
 
 def _id(row: Mapping[str, Any], name: str, exchange: Exchange, at: str, seen: dict[str, str]) -> str:
-    given = row.get(name)
-    if given is None or given == "":
+    identity = _given_id(row, name)
+    if identity is None:
         return text_id(exchange)
-    identity = str(given)
     if identity in seen:
         raise DataError(f"{at}: the id {identity!r} was already used in {seen[identity]}; every record needs its own")
     seen[identity] = at
     return identity
+
+
+def _given_id(row: Mapping[str, Any], name: str) -> str | None:
+    given = row.get(name)
+    return None if given is None or given == "" else str(given)
 
 
 def text_id(exchange: Exchange) -> str:

@@ -23,6 +23,10 @@ def test_before_the_first_unit_the_time_left_is_unknown():
     assert progress_line("Training", 0, 120, 6.0) == "Training: 0% (0/120, 0.0/s), time left unknown"
 
 
+def test_a_line_of_a_step_whose_end_nobody_knows():
+    assert progress_line("Judging", 1500, None, 90.0) == "Judging: 1500 (16.7/s) in 1m30s"
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.4, "0s"), (59.4, "59s"), (60, "1m00s"), (3599, "59m59s"), (7500, "2h05m")]
 )
