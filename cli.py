@@ -36,6 +36,6 @@ def main(verbose: bool) -> None:
 for _command in (
     *(train, augment, augment_stats, synthesize, review),
     *(evaluate, report, export, check, init, run_service, demo),
-):
     score,
+):
     main.add_command(_command)
