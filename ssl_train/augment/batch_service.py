@@ -9,7 +9,7 @@ from typing import TypeVar
 import openai
 from openai.types import Batch
 
-from ...classifier.errors import EndpointError
+from ...classifier.errors import EndpointDownError, EndpointError
 from .endpoint import Endpoint
 from .trouble import Trouble, diagnose
 
@@ -97,7 +97,7 @@ class BatchService:
         """Say how far a batch is; None where the endpoint does not know it any more.
 
         Raises:
-            EndpointError: the endpoint cannot be reached.
+            EndpointDownError: the endpoint cannot be reached. EndpointError: it does not want to say.
         """
         try:
             batch = await self._insist(lambda: self._client.batches.retrieve(identity), missing=True)
@@ -153,7 +153,7 @@ class BatchService:
                 f"{name}: it offers no batches (it said {status}); leave augment.endpoint.batch out, and every "
                 "question is asked by itself"
             )
-        kind = EndpointError if trouble.kind == "retry" else NotMadeError
+        kind = EndpointDownError if trouble.kind == "retry" else NotMadeError
         return kind(f"{name}, batches: {trouble.message}; run again: what was asked before is not lost")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...classifier.errors import EndpointError
+from ...classifier.errors import EndpointDownError, EndpointError
 from ..progress import Advance, note
 from ..recipe import BatchSettings
 from .batch_lines import line_name, question_line, read_lines
@@ -34,6 +34,11 @@ LARGEST_FILE = 100_000_000
 """Bytes of a file of questions, half of what OpenAI takes."""
 
 BOOKED_AT_ONCE = 500
+OUTAGE_S = 1800.0
+"""So long an endpoint that has shown a batch before may be away while the batch is waited for."""
+
+AWAY = Look("the endpoint does not answer", 0, 0, (), "")
+
 MAKING_S = 900.0
 """A batch that has been without an id for so long is not being made any more, on whatever machine that was."""
 
@@ -62,6 +67,7 @@ class Batching:
         self._service = BatchService(endpoint)
         self._open: dict[str, _Open] = {}
         self._failures: Counter[Key] = Counter()
+        self._heard: float | None = None
 
     async def work(self) -> None:
         """Go on until every question has an answer or has failed, the budget is used up, or the run was stopped.
@@ -148,7 +154,7 @@ class Batching:
         identity = stored.id or await self._find(stored)
         if identity is None:
             return
-        look = await self._service.look(identity)
+        look = await self._glance(identity)
         if look is None:
             self._lose(batch)
         elif not look.ended:
@@ -163,6 +169,17 @@ class Batching:
             )
         else:
             await self._collect(batch, look, folder)
+
+    async def _glance(self, identity: str) -> Look | None:
+        """Look how far a batch is; an endpoint that is away for a while has not ended it."""
+        try:
+            look = await self._service.look(identity)
+        except EndpointDownError:
+            if self._heard is None or time.monotonic() - self._heard > OUTAGE_S:
+                raise
+            return AWAY
+        self._heard = time.monotonic()
+        return look
 
     async def _find(self, stored: StoredBatch) -> str | None:
         """Find out whether a batch without an id was made; one that was not is given up."""

@@ -239,6 +239,20 @@ def test_a_batch_that_is_refused_names_the_reason(path: Path):
         assert texts(collect_rewrites(records(3), "prompt", settings_for(server, path)).rewrites) == all_of(3)
 
 
+def test_an_endpoint_that_is_away_for_a_while_is_waited_for(path: Path):
+    with ChatServer(rewrite, batches=Batches(looks=6)) as server:
+        looks = iter([True, False, False, False, False, True])
+
+        def after(what: str) -> None:
+            if what == "look" and not next(looks, True):
+                raise ConnectionResetError("away")
+
+        assert server.batches is not None
+        server.batches.after = after
+        assert texts(collect_rewrites(records(3), "prompt", settings_for(server, path)).rewrites) == all_of(3)
+        assert len(server.batches.made) == 1
+
+
 def test_a_run_without_patience_leaves_the_batch_to_the_next(path: Path):
     with ChatServer(rewrite, batches=Batches(looks=3)) as server:
         with pytest.raises(EndpointError) as caught:
