@@ -24,6 +24,17 @@ PAGE_FILE = "hardening.html"
 EXAMPLES = 6
 """So many attacks of each round, half of either class where there are, are shown."""
 
+LEARNING = {
+    "reward": "Reward while learning",
+    "fool": "Gate x nats while learning",
+    "passed": "Share that passed the gate while learning",
+    "diversity": "Distance to the nearest text of the seed while learning",
+    "kl": "KL divergence from the model as it was",
+    "entropy": "Entropy while learning",
+    "frac_reward_zero_std": "Share of seeds whose texts earned the same while learning",
+}
+"""The curves of a generator that learns, by the names it gives them, with their captions."""
+
 Facts = dict[str, Any]
 Series = Mapping[str, tuple[Sequence[float | None], str]]
 """What is drawn: by its name a value for each round, None where there is none, and its colour."""
@@ -118,7 +129,7 @@ def _plots(facts: Facts) -> dict[str, str]:
             },
             first=1,
         )
-    for name, caption in (("kl", "KL divergence from the model as it was"), ("reward", "Reward while learning")):
+    for name, caption in LEARNING.items():
         if curve := [value for learned in facts["learned"] for value in learned["curves"].get(name, [])]:
             plots[caption] = _over_steps(name, curve)
     return plots
