@@ -118,6 +118,10 @@ document.addEventListener("keydown", (event) => {
 for (const button of document.querySelectorAll("[data-decision]")) {
   button.addEventListener("click", () => decide(button.dataset.decision));
 }
+document.addEventListener("click", (event) => {
+  // The space bar belongs to the text: a button that was clicked with a mouse would take it for another click.
+  if (event.detail > 0) document.activeElement.blur();
+});
 find("back").addEventListener("click", () => go(at - 1));
 find("on").addEventListener("click", () => go(at + 1));
 find("unfold").addEventListener("change", () => go(at));

@@ -99,7 +99,7 @@ class ReviewServer:
         self._server.server_close()
 
     def wait(self) -> None:
-        """Return when the server has ended, which it does on its own never."""
+        """Wait until the server is ended from elsewhere, or the waiting by Ctrl-C."""
         self._thread.join()
 
 
@@ -107,7 +107,7 @@ class _Server(ThreadingHTTPServer):
     review: Review
     token: str
     host: str
-    # A decision that is being saved is waited for at the end; a browser's open connection is not.
+    # A browser's open connection must not keep the command from ending. A decision that is cut off is not called saved.
     daemon_threads = True
 
 

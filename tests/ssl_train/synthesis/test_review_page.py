@@ -118,6 +118,8 @@ def test_a_key_that_is_held_down_decides_nothing(page: Page, folder: Path):
 def test_a_click_decides_as_a_key_does(page: Page, folder: Path):
     page.browser.find_element(By.CSS_SELECTOR, "[data-decision=drop]").click()
     page.until("count", "2 of 3, 1 decided")
+    page.press(Keys.SPACE)  # unfolds the next text, and is no second click
+    assert page.unfolded()
     assert read_decisions(folder) == {"id-alarm": "drop"}
 
 
