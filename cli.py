@@ -10,10 +10,11 @@ import click
 from . import __version__
 from .commands.asking import augment, augment_stats, synthesize
 from .commands.guarding import init, run_service
+from .commands.hardening import harden
 from .commands.judging import check, evaluate
 from .commands.reviewing import review
-from .commands.showing import demo
 from .commands.scoring import score
+from .commands.showing import demo
 from .commands.training import export, report, train
 from .terminal.failures import Commands
 
@@ -34,7 +35,7 @@ def main(verbose: bool) -> None:
 
 
 for _command in (
-    *(train, augment, augment_stats, synthesize, review),
+    *(train, augment, augment_stats, synthesize, review, harden),
     *(evaluate, report, export, check, init, run_service, demo),
     score,
 ):

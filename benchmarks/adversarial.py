@@ -34,6 +34,10 @@ END = "<!-- written by benchmarks/adversarial.py --page: end -->"
 
 LABELS, JUDGE_LABELS, HELD_OUT = 200, 1400, 400
 TARGET_FPR = 0.05
+
+OBFUSCATED = 80
+"""So many harmful test texts are obfuscated, in every way: most ways make a text several times as many tokens."""
+
 SURE = {0: "unharmful", 4: "harmful"}
 """What the votes mean that are sure enough to stand for a label."""
 
@@ -178,7 +182,7 @@ def measure(folder: Path, data: Data) -> Row:
     classifier = SafetyClassifier.load(folder)
     test = load_records(data.file("test"), "prompt", labelled=True)
     found = evaluate_records(classifier, test).as_dict()
-    attacked = [record for record in test if record.label == 1][:200]
+    attacked = [record for record in test if record.label == 1][:OBFUSCATED]
     kinds = measure_attacks(classifier, attacked, load_attacks(["obfuscation"], attacked, "prompt"))
     shares = {kind: each.share for kind, each in kinds.items()}
     known = [share for share in shares.values() if share is not None]
