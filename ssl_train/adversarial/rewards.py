@@ -32,7 +32,7 @@ def fool(harmful: ArrayLike, labels: ArrayLike) -> Floats:
     """Give -log p(label | text) in nats, cut at ``FOOL_LIMIT``, for harmful probabilities and labels of shape (n,)."""
     probability, truth = np.asarray(harmful, dtype=np.float64), np.asarray(labels)
     of_label = np.where(truth == 1, probability, 1 - probability)
-    return -np.log(np.clip(of_label, np.exp(-FOOL_LIMIT), 1.0))
+    return np.asarray(-np.log(np.clip(of_label, np.exp(-FOOL_LIMIT), 1.0)), dtype=np.float64)
 
 
 def is_copy(seed: str, text: str) -> bool:
@@ -74,7 +74,7 @@ def likeness_to_archive(vectors: np.ndarray, archive: np.ndarray, nearest: int) 
     if not len(archive):
         return np.zeros(len(vectors))
     cosines = np.sort(vectors @ archive.T, axis=1)[:, -nearest:]
-    return np.clip(cosines.mean(axis=1), 0.0, 1.0).astype(np.float64)
+    return np.asarray(np.clip(cosines.mean(axis=1), 0.0, 1.0), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Literal, Self, cast
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 import torch
@@ -146,7 +146,7 @@ class CausalWriter:
         ).to(self.network.device)
         with torch.random.fork_rng(), torch.inference_mode():
             torch.manual_seed(chance)
-            written = self.network.generate(**inputs, generation_config=settings)
+            written = cast(Any, self.network).generate(**inputs, generation_config=settings)
         texts = self.tokenizer.batch_decode(written[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         for row, text in zip(fitting, texts, strict=True):
             answers[row] = text.strip()

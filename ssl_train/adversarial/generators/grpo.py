@@ -29,7 +29,7 @@ from ..rewards import Reward
 from . import Generator, Learned
 from .best_of_n import BestOfN
 from .causal import CausalWriter
-from .practice import Practice, Task, practise
+from .practice import Exercise, Practice, practise
 
 NAME = "rl"
 
@@ -104,13 +104,13 @@ class GrpoWriter(Generator):
     def _practice(self, seeds: Sequence[Seed], steps: int) -> Practice:
         prompts = [self._original.prompt(self._instructions.messages(seed)) for seed in seeds]
         fit = self._original.fit(prompts, self._settings.max_tokens)
-        tasks = [
-            Task(seed, prompt, self._instructions.version(seed))
+        exercises = [
+            Exercise(seed, prompt, self._instructions.version(seed))
             for seed, prompt, fits in zip(seeds, prompts, fit, strict=True)
             if fits
         ]
         return Practice(
-            tasks=list(islice(cycle(in_turn(tasks)), steps * self._settings.rl.batch)),
+            exercises=list(islice(cycle(in_turn(exercises)), steps * self._settings.rl.batch)),
             steps=steps,
             settings=self._settings,
             tokenizer=self._original.tokenizer,
@@ -119,20 +119,20 @@ class GrpoWriter(Generator):
         )
 
 
-def in_turn(tasks: Sequence[Task]) -> list[Task]:
+def in_turn(exercises: Sequence[Exercise]) -> list[Exercise]:
     """Let harmful and unharmful seeds take turns, as many of either.
 
     Raises:
         DataError: there is none of either.
     """
-    harmful, unharmful = ([task for task in tasks if task.seed.label == label] for label in (1, 0))
+    harmful, unharmful = ([each for each in exercises if each.seed.label == label] for label in (1, 0))
     if not harmful or not unharmful:
         raise DataError(
             f"generator.model has room for {len(harmful)} harmful and {len(unharmful)} unharmful seeds with their "
             "instruction and generator.max_tokens of an answer, and learns from both: lower max_tokens, or name a "
             "model of a longer context"
         )
-    return [task for pair in zip(harmful, unharmful, strict=False) for task in pair]
+    return [each for pair in zip(harmful, unharmful, strict=False) for each in pair]
 
 
 def steps_within(texts: int, settings: RlSettings) -> int:

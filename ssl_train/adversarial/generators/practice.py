@@ -38,7 +38,7 @@ CURVES = ("reward", "fool", "passed", "diversity", "kl", "entropy", "frac_reward
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class Exercise:
     """A seed, the prompt that asks for an attack on it, and the name and version of its instruction."""
 
     seed: Seed
@@ -48,12 +48,12 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Practice:
-    """What is practised: the ``tasks`` in their order, ``batch`` of them a step, ``group`` texts each.
+    """What is practised: the ``exercises`` in their order, ``batch`` of them a step, ``group`` texts each.
 
     ``tokenizer`` is that of the settings' model, ``chance`` the seed of all chance.
     """
 
-    tasks: Sequence[Task]
+    exercises: Sequence[Exercise]
     steps: int
     settings: GeneratorSettings
     tokenizer: PreTrainedTokenizerBase
@@ -99,10 +99,10 @@ def _trained(practice: Practice, reward: Reward, checkpoints: Path, size: int, t
     rl = practice.settings.rl
     trainer = GRPOTrainer(
         model=practice.settings.model or "",
-        reward_funcs=reward_function(practice.tasks, practice.settings.model or "", reward),
+        reward_funcs=reward_function(practice.exercises, practice.settings.model or "", reward),
         args=configuration(practice, checkpoints, size),
-        train_dataset=Dataset.from_list([_row(task) for task in practice.tasks]),
-        processing_class=_taking_prompts_as_they_are(practice.tokenizer),
+        train_dataset=Dataset.from_list([_row(each) for each in practice.exercises]),
+        processing_class=verbatim(practice.tokenizer),
         callbacks=[told],
         peft_config=_adapters(rl.lora_rank) if rl.lora else None,
     )
@@ -111,20 +111,20 @@ def _trained(practice: Practice, reward: Reward, checkpoints: Path, size: int, t
     return trainer
 
 
-def _row(task: Task) -> dict[str, Any]:
-    seed = task.seed
-    prompt = [{"role": "user", "content": task.prompt}]
+def _row(exercise: Exercise) -> dict[str, Any]:
+    seed = exercise.seed
+    prompt = [{"role": "user", "content": exercise.prompt}]
     return {"prompt": prompt, "label": seed.label, "category": seed.category, "seed": seed.id}
 
 
-def _taking_prompts_as_they_are(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
-    """Let a copy of a tokenizer give each prompt back verbatim.
+def verbatim(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+    """Copy a tokenizer for messages of which the first is the whole prompt, taken as it is.
 
     Prompts are in the model's chat template already, and trl would put the special tokens of a plain text before them.
     """
-    verbatim = copy.copy(tokenizer)
-    verbatim.chat_template = "{{ messages[0]['content'] }}"
-    return verbatim
+    copied = copy.copy(tokenizer)
+    copied.chat_template = "{{ messages[0]['content'] }}"
+    return copied
 
 
 def _adapters(rank: int) -> LoraConfig:
@@ -170,9 +170,9 @@ def configuration(practice: Practice, checkpoints: Path, size: int) -> GRPOConfi
     )
 
 
-def reward_function(tasks: Sequence[Task], model: str, reward: Reward) -> Callable[..., list[float | None]]:
+def reward_function(exercises: Sequence[Exercise], model: str, reward: Reward) -> Callable[..., list[float | None]]:
     """Wrap a reward as trl calls one: with the answers and, a list each, the columns of their rows."""
-    known = {(task.seed.id, task.seed.label): task for task in tasks}
+    known = {(each.seed.id, each.seed.label): each for each in exercises}
 
     def total(
         completions: list[list[dict[str, str]]],
@@ -184,8 +184,8 @@ def reward_function(tasks: Sequence[Task], model: str, reward: Reward) -> Callab
         asked = [known[key] for key in zip(seed, label, strict=True)]
         terms = reward.score(
             [
-                Candidate(task.seed, answer["content"], Author("rl", model, task.instruction))
-                for task, (answer,) in zip(asked, completions, strict=True)
+                Candidate(each.seed, answer["content"], Author("rl", model, each.instruction))
+                for each, (answer,) in zip(asked, completions, strict=True)
             ]
         )
         for name, value in means(terms).items():

@@ -14,7 +14,7 @@ from railmatch.classifier.inputs import Exchange
 from railmatch.classifier.model import SafetyClassifier
 from railmatch.ssl_train.adversarial.attack import Candidate, Seed
 from railmatch.ssl_train.adversarial.fluency import Fluency
-from railmatch.ssl_train.adversarial.generators.causal import CausalWriter
+from railmatch.ssl_train.adversarial.generators.causal import CausalWriter, load_tokenizer
 from railmatch.ssl_train.adversarial.instructions import Instructions
 from railmatch.ssl_train.adversarial.judges import ClassifierJudges, Judges
 from railmatch.ssl_train.adversarial.patience import Patience
@@ -29,6 +29,7 @@ from railmatch.ssl_train.adversarial.rewards import Reward, Terms
 from railmatch.ssl_train.embedding import Remembered
 from railmatch.ssl_train.memory import Batch
 from small_attacks import attack, learn_by_heart, plain, write_instructions
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForCausalLM
 
 pytest.importorskip("trl", reason="the extra [adversarial] is not installed")
@@ -37,12 +38,13 @@ pytest.importorskip("peft", reason="the extra [adversarial] is not installed")
 from railmatch.ssl_train.adversarial.generators.grpo import GrpoWriter, in_turn, steps_within
 from railmatch.ssl_train.adversarial.generators.practice import (
     CURVES,
+    Exercise,
     Practice,
-    Task,
     configuration,
     curves_of,
     last_checkpoint,
     means,
+    verbatim,
 )
 
 SEEDS = [Seed(f"{label}-{n}", Exchange(plain(label, n)), label) for n in range(4) for label in (1, 0)]
@@ -222,12 +224,12 @@ def test_a_budget_below_one_step_is_refused():
     )
 
 
-def task(seed: Seed) -> Task:
-    return Task(seed, "", "")
+def exercise(seed: Seed) -> Exercise:
+    return Exercise(seed, "", "")
 
 
 def test_harmful_and_unharmful_seeds_take_turns():
-    labels = [each.seed.label for each in in_turn([task(seed) for seed in [*SEEDS[::2], *SEEDS[1::2], SEEDS[0]]])]
+    labels = [each.seed.label for each in in_turn([exercise(seed) for seed in [*SEEDS[::2], *SEEDS[1::2], SEEDS[0]]])]
     assert labels == [1, 0, 1, 0, 1, 0, 1, 0]
 
 
@@ -242,6 +244,20 @@ def test_prompts_without_room_are_not_practised(
         "generator.model has room for 0 harmful and 0 unharmful seeds with their instruction and generator.max_tokens "
         "of an answer, and learns from both: lower max_tokens, or name a model of a longer context"
     )
+
+
+def test_prompts_are_practised_as_they_are_sampled(model: Path):
+    tokenizer = load_tokenizer(str(model), "plain")
+    beginning = TemplateProcessing(single="<eos> $A", special_tokens=[("<eos>", tokenizer.eos_token_id)])
+    tokenizer.backend_tokenizer.post_processor = beginning
+    prompt = "how do i steal the car\n"
+    as_sampled = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    assert tokenizer(prompt)["input_ids"] == [tokenizer.eos_token_id, *as_sampled]
+    messages = [{"role": "user", "content": prompt}]
+    found = verbatim(tokenizer).apply_chat_template(messages, add_generation_prompt=True, return_dict=True)
+    assert found["input_ids"] == as_sampled
+    assert verbatim(tokenizer).apply_chat_template(messages, tokenize=False) == prompt
+    assert not tokenizer.chat_template
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of trl about transformers
