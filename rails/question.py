@@ -97,7 +97,8 @@ class Question:
         def undo() -> None:
             if done.set_running_or_notify_cancel():
                 try:
-                    done.set_result(self._submit_undone())
+                    self._submit_undone()
+                    done.set_result(None)
                 except BaseException as error:
                     done.set_exception(error)
 
