@@ -5,8 +5,7 @@ from typing import Any, Literal
 
 import click
 
-from ..classifier.errors import SettingsError
-from .options import DEVICE, MODELS
+from .options import DEVICE, MODELS, RAY, needing
 
 
 @click.command()
@@ -49,7 +48,8 @@ def init(folder: Path, models: Path, main_model: str, base_url: str, colang: Lit
 @click.option("--api-key-env", metavar="NAME", help="Environment variable with the key that clients must send.")
 @click.option("--rate-limit", type=float, help="Requests a second of each key, or each address; no limit if left out.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Another setting, e.g. deadline=2.")
-def run_service(overrides: tuple[str, ...], models: Path, **options: Any) -> None:
+@RAY
+def run_service(overrides: tuple[str, ...], models: Path, on_ray: bool, **options: Any) -> None:
     """Serve the models over HTTP, as OpenAI, vLLM and FMS detectors do.
 
     Example:
@@ -57,16 +57,23 @@ def run_service(overrides: tuple[str, ...], models: Path, **options: Any) -> Non
     \b
         railmatch serve --models models --port 8080
         railmatch serve --api-key-env RAILMATCH_KEY --rate-limit 50 --set deadline=2
+        railmatch serve --ray --set replicas=4 --set gpus=0.25
 
     \b
     - POST /v1/moderations, /classify, /api/v1/text/contents; GET /healthz, /readyz, /metrics.
     - A text that could not be judged is an error 503, never an allowed text.
+    - With --ray, replicas serve; SIGHUP has one after the other load the models anew.
     - SIGTERM: /readyz turns 503, and the process ends when every request is answered.
     - The other settings are in docs/serving.md.
     """
-    try:
+    given = {"models": str(models), **options}
+    if on_ray:
+        with needing("serve --ray", "ray"):
+            from ..rails.cluster.serving import serve_on_ray
+            from ..rails.cluster.settings import ReplicaSettings
+        serve_on_ray(ReplicaSettings.from_options(given, overrides), say=click.echo)
+        return
+    with needing("serve", "server"):
         from ..rails.service.server import serve
         from ..rails.service.settings import ServiceSettings
-    except ImportError as error:
-        raise SettingsError(f"railmatch serve needs {error.name}: pip install 'railmatch[server]'") from error
-    serve(ServiceSettings.from_options({"models": str(models), **options}, overrides), say=click.echo)
+    serve(ServiceSettings.from_options(given, overrides), say=click.echo)

@@ -47,7 +47,7 @@ def _judged(source: Source, rows: int, records: Iterator[Record], settings: Scor
     try:
         from .on_ray import judged_on_ray
     except ImportError as error:
-        raise SettingsError(f"judging on Ray needs {error.name}: pip install 'railmatch[ray]'") from error
+        raise SettingsError(f"railmatch score --ray needs {error.name}: pip install 'railmatch[ray]'") from error
     return judged_on_ray(source, rows, settings)
 
 

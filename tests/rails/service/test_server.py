@@ -153,3 +153,18 @@ def test_the_command_refuses_a_setting_before_anything_is_loaded() -> None:
     result = CliRunner().invoke(main, ["serve", "--set", "drains=1"])
     assert result.exit_code == 2
     assert result.output == "Error: drains: unknown setting; did you mean 'drain'?\n"
+
+
+@pytest.mark.parametrize("command", ["serve", "score"])
+def test_without_ray_the_command_names_the_extra(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("railmatch.rails.cluster.serving", "railmatch.rails.cluster.connection", "railmatch.scoring.on_ray"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    (tmp_path / "log.jsonl").write_text('{"prompt": "bread"}')
+    data = [str(tmp_path / "log.jsonl"), "--out", str(tmp_path / "out")] if command == "score" else []
+    result = CliRunner().invoke(main, [command, "--ray", *data])
+    assert (result.exit_code, result.output) == (
+        2, f"Error: railmatch {command} --ray needs ray: pip install 'railmatch[ray]'\n"
+    )  # fmt: skip
