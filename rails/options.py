@@ -32,7 +32,7 @@ class OptionSettings(BaseModel):
 def _parsed(override: str) -> tuple[str, Any]:
     key, equals, value = override.partition("=")
     if not equals or not key:
-        raise SettingsError(f"--set {override}: write KEY=VALUE, such as --set max_body=4000000")
+        raise SettingsError(f"--set {override}: write KEY=VALUE, such as --set device=cpu")
     try:
         return key, yaml.safe_load(value)
     except yaml.YAMLError as error:
