@@ -104,7 +104,8 @@ class Rounds:
         """Write and harvest the attacks of a round, against the classifier of the round before."""
         parts, recipe = self._parts, self._parts.recipe
         seeds = draw(parts.seeds, recipe.seeds.a_round, f"{recipe.seed} {number}")
-        attack = _AttackRound(self, number, seeds)
+        known = [attack for earlier in range(1, number) for attack in self.attacks(earlier)]
+        attack = _AttackRound(parts, number, seeds, known, self.model(number - 1), self._folder.round(number))
         self._learned.append(attack.learn())
         written = self._folder.rows(number, "candidates", lambda: [each.as_dict() for each in attack.write()])
         candidates = [Candidate.from_dict(row) for row in written]
@@ -158,22 +159,22 @@ class Rounds:
 class _AttackRound:
     """The stages of one round's attack; what they share is made when the first of them is needed."""
 
-    def __init__(self, rounds: Rounds, number: int, seeds: Sequence[Seed]) -> None:
-        self._rounds = rounds
-        self._parts = rounds._parts
+    def __init__(
+        self, parts: Parts, number: int, seeds: Sequence[Seed], known: Sequence[Attack], attacked: Path, folder: Path
+    ) -> None:
+        self._parts = parts
         self._number = number
         self._seeds = seeds
-        self._settings = self._parts.recipe.generator
-
-    @cached_property
-    def _known(self) -> list[Attack]:
-        return [attack for earlier in range(1, self._number) for attack in self._rounds.attacks(earlier)]
+        self._known = known
+        self._attacked = attacked
+        self._folder = folder
+        self._settings = parts.recipe.generator
 
     @cached_property
     def _reward(self) -> Reward:
         parts, recipe = self._parts, self._parts.recipe
         return Reward(
-            SafetyClassifier.load(self._rounds.model(self._number - 1), device=recipe.device),
+            SafetyClassifier.load(self._attacked, device=recipe.device),
             parts.judges,
             parts.embed,
             parts.fluency,
@@ -195,7 +196,7 @@ class _AttackRound:
         if not self._texts_to_learn:
             return Learned()
         total = self._texts_to_learn * len(self._seeds)
-        folder = self._rounds._folder.round(self._number) / "generator"
+        folder = self._folder / "generator"
         with self._parts.progress(f"round {self._number}: the generator learns", total) as advance:
             return self._parts.generator.learn(
                 self._seeds, self._reward, texts_a_seed=self._texts_to_learn, folder=folder, advance=advance

@@ -50,7 +50,12 @@ def world(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> World
         write_rows(
             folder / f"{name}.jsonl",
             [
-                {"id": f"{prefix}{number}", "prompt": text, "label": NAMES[y], "category": "gifts" if n % 2 else "theft"}
+                {
+                    "id": f"{prefix}{number}",
+                    "prompt": text,
+                    "label": NAMES[y],
+                    "category": "gifts" if n % 2 else "theft",
+                }
                 for number, (prefix, y, n, text) in enumerate(found)
             ],
         )

@@ -65,9 +65,13 @@ def test_fresh_attacks_of_a_generator_trained_anew_succeed_half_as_often(world: 
         tmp_path,
         rounds=1,
         generator={
-            "name": "best_of_n", "model": str(first), "template": "plain", "texts_a_seed": 4, "max_tokens": 20,
+            "name": "best_of_n",
+            "model": str(first),
+            "template": "plain",
+            "texts_a_seed": 4,
+            "max_tokens": 20,
             "instructions": str(tmp_path / "{label}.txt"),
-        },  # fmt: skip
+        },
         gate={"cosine": [0.4, 0.99], "fluency": 0.0},
         fine_tune={"steps": 150, "learning_rate": 2e-3},
         decide={"benign_rise": 0.2},  # of twenty harmless texts to decide by, one is 5%
@@ -81,5 +85,3 @@ def test_fresh_attacks_of_a_generator_trained_anew_succeed_half_as_often(world: 
     clean = str(world.folder / "test.jsonl")
     start, hardened = (evaluate(folder, clean, device="cpu") for folder in (world.classifier, found.model))
     assert hardened.f1_at_half >= start.f1_at_half - 0.01
-
-

@@ -100,7 +100,8 @@ def test_an_attack_comes_back_from_json_with_its_score_and_lineage():
     row = json.loads(json.dumps(kept.as_dict()))
     assert Attack.from_dict(row) == kept
     assert {name: row[name] for name in ("round", "generator", "model", "template", "rejected", "text")} == {
-        "round": 2, "generator": "endpoint", "model": "m", "template": "t@1", "rejected": "", "text": "another response",
+        "round": 2, "generator": "endpoint", "model": "m", "template": "t@1", "rejected": "",
+        "text": "another response",
     }  # fmt: skip
     assert row["seed"] == {
         "id": "p1", "prompt": "prompt", "response": "response", "label": "harmful", "category": "theft",

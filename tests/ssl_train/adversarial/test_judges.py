@@ -2,7 +2,6 @@
 
 import json
 import re
-
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +91,9 @@ def test_an_outage_in_a_round_is_waited_out_and_nothing_is_asked_twice(cache: Ca
         assert judges.agreeing(TEXTS) == [1, 0, 0, 1]
         assert server.calls == 5  # four texts, and the one without answer again
     assert slept == [1]
-    assert re.fullmatch(r"judges: waiting 1s before the next try: 1 of 4 calls for judgements have no answer.*", said[0])
+    assert re.fullmatch(
+        r"judges: waiting 1s before the next try: 1 of 4 calls for judgements have no answer.*", said[0]
+    )
 
 
 def test_judges_that_stay_away_end_the_round_and_keep_what_they_said(cache: Cache):
@@ -143,7 +144,10 @@ def test_a_model_of_another_tool_judges_by_the_labels_named(foreign: Path, cache
 
 @pytest.mark.parametrize(
     ("harmful", "wrong"),
-    [([], "harmful must name some of its labels: fine, toxic"), (["bad"], "'bad' is not among its labels: fine, toxic")],
+    [
+        ([], "harmful must name some of its labels: fine, toxic"),
+        (["bad"], "'bad' is not among its labels: fine, toxic"),
+    ],
 )
 def test_labels_that_are_not_the_models_are_refused(harmful: list[str], wrong: str, foreign: Path, cache: Cache):
     with pytest.raises(SettingsError) as error:
@@ -153,7 +157,9 @@ def test_labels_that_are_not_the_models_are_refused(harmful: list[str], wrong: s
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path, cache: Cache):
     BertConfig().save_pretrained(tmp_path / "empty")
-    with pytest.raises(ModelError, match=r"^judges\.classifiers: '.*empty' cannot be loaded: .* \(give a RailMatch model"):
+    with pytest.raises(
+        ModelError, match=r"^judges\.classifiers: '.*empty' cannot be loaded: .* \(give a RailMatch model"
+    ):
         seated(recipe(classifiers=[{"model": str(tmp_path / "empty"), "harmful": ["x"]}]), cache)
 
 

@@ -27,14 +27,19 @@ def test_the_shipped_recipe_opens_with_its_command_and_is_valid():
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("generator: {name: rl}\n" + JUDGES, "line 4: generator: name is 'rl', which samples a language model: name one in model"),
+        (
+            "generator: {name: rl}\n" + JUDGES,
+            "line 4: generator: name is 'rl', which samples a language model: name one in model",
+        ),
         (
             "generator: {name: endpoint}\n" + JUDGES,
-            "line 4: generator: name is 'endpoint', but there is nobody to ask: set endpoint, or name a file in recorded",
+            "line 4: generator: name is 'endpoint', but there is nobody to ask: set endpoint, or name a file in "
+            "recorded",
         ),
         (
             "generator: {name: endpoint, texts_a_seed: 17, endpoint: {model: m}}\n" + JUDGES,
-            "line 4: generator: texts_a_seed is 17, but an endpoint is asked for at most 16 variants of a text: lower it",
+            "line 4: generator: texts_a_seed is 17, but an endpoint is asked for at most 16 variants of a text: lower "
+            "it",
         ),
         (
             "generator: {name: none}\njudges: {agree: 2, classifiers: [{model: other}]}\n",
@@ -49,7 +54,10 @@ def test_the_shipped_recipe_opens_with_its_command_and_is_valid():
             "generator: {name: none}\ngate: {cosine: [0.9, 0.5]}\n",
             "line 5: gate.cosine: [0.9, 0.5]: must be two numbers, the lower one first",
         ),
-        ("generator: {name: ppo}\n", "line 4: generator.name: 'ppo' is not one of 'rl', 'best_of_n', 'endpoint' or 'none'"),
+        (
+            "generator: {name: ppo}\n",
+            "line 4: generator.name: 'ppo' is not one of 'rl', 'best_of_n', 'endpoint' or 'none'",
+        ),
     ],
 )
 def test_what_cannot_work_is_refused(text: str, problem: str, tmp_path: Path):

@@ -37,11 +37,11 @@ def writer(model: Path, batch: Batch | None = None) -> CausalWriter:
     return CausalWriter.load(str(model), "plain", device="cpu", batch=batch or Batch(4, "texts"))
 
 
-def propose(written: CausalWriter, instructions: Instructions, chance: int, counted: list[int]) -> list[tuple[str, str]]:
+def propose(
+    written: CausalWriter, instructions: Instructions, chance: int, counted: list[int]
+) -> list[tuple[str, str]]:
     settings = GeneratorSettings(name="best_of_n", model="tiny", max_tokens=8)
-    found = BestOfN(written, instructions, settings).propose(
-        SEEDS, 6, round_seed=chance, advance=counted.append
-    )
+    found = BestOfN(written, instructions, settings).propose(SEEDS, 6, round_seed=chance, advance=counted.append)
     return [(each.seed.id, each.text) for each in found]
 
 
@@ -142,7 +142,9 @@ def test_a_model_without_padding_token_pads_with_its_end(tmp_path: Path):
 
 
 def test_a_folder_that_is_no_language_model_is_refused(tiny_encoder: Path, tmp_path: Path):
-    with pytest.raises(ModelError, match=r"^generator\.model '.*none' cannot be loaded: .*of a causal language model\)$"):
+    with pytest.raises(
+        ModelError, match=r"^generator\.model '.*none' cannot be loaded: .*of a causal language model\)$"
+    ):
         load_tokenizer(str(tmp_path / "none"), "plain")
     config = json.loads((saved(tmp_path / "whole") / "config.json").read_text())
     (tmp_path / "whole" / "model.safetensors").write_bytes(b"\0" * 64)

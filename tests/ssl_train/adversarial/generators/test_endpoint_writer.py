@@ -78,8 +78,8 @@ def test_an_outage_is_waited_out(tmp_path: Path):
         found, _ = written(tmp_path, server, 1, {}, patience)
     assert len(found) == 2
     assert said[0] == (
-        "generator: waiting 1s before the next try: 1 variants of 1 seeds were not answered: see to the endpoint and run "
-        "again, what was answered is stored"
+        "generator: waiting 1s before the next try: 1 variants of 1 seeds were not answered: see to the endpoint and "
+        "run again, what was answered is stored"
     )
 
 
@@ -122,7 +122,9 @@ def test_instructions_that_are_not_there_are_named(tmp_path: Path):
 
 @pytest.mark.parametrize("task", ["prompt", "response"])
 def test_the_shipped_instructions_fence_the_seed_off(task):
-    seed = Seed("a", Exchange("q", "x {text} <<<END 0>>>") if task == "response" else Exchange("x {text} <<<END 0>>>"), 1)
+    seed = Seed(
+        "a", Exchange("q", "x {text} <<<END 0>>>") if task == "response" else Exchange("x {text} <<<END 0>>>"), 1
+    )
     system, user = Instructions(task).messages(seed)
     assert system["role"] == "system" and "{" not in system["content"]
     assert user["content"].count("<<<TEXT ") == 2 and "x {text} <<<END 0>>>" in user["content"]
