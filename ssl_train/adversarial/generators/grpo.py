@@ -61,6 +61,7 @@ class GrpoWriter(Generator):
         self._device: Device = device
         self._seed = seed
         self._say = say
+        self._backward = Batch(settings.rl.group * settings.rl.batch, "texts", say)
         self._original = self._writer = self._load(settings.model or "")
 
     @property
@@ -79,11 +80,12 @@ class GrpoWriter(Generator):
             EndpointError: a judge did not answer for as long as a round waits.
         """
         record = folder / LEARNED
+        self._writer = self._original  # what an earlier round learnt needs no memory any more
         if not record.is_file():
             steps = steps_within(texts_a_seed * len(seeds), self._settings.rl)
             practice = self._practice(seeds, steps)
             learned = practise(
-                practice, reward, folder / MODEL, folder / CHECKPOINTS, advance=advance, say=self._say
+                practice, reward, folder / MODEL, folder / CHECKPOINTS, batch=self._backward, advance=advance
             )
             write_text_atomically(record, json.dumps(asdict(learned)) + "\n")
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)

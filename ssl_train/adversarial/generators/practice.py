@@ -72,19 +72,19 @@ def practise(
     model: Path,
     checkpoints: Path,
     *,
+    batch: Batch,
     advance: Advance,
-    say: Callable[[str], None],
 ) -> Learned:
     """Practise, save what has practised as the folder ``model``, and tell what it showed.
 
-    ``checkpoints`` is where an interrupted practice goes on from. ``advance`` is called with the number of texts
-    written. Where memory is out, a step is taken in smaller parts.
+    ``checkpoints`` is where an interrupted practice goes on from. ``batch`` is of texts in one backward pass, at most
+    those of a step, which is taken in smaller parts where memory is out. ``advance`` is called with the number of texts
+    written.
 
     Raises:
         ModelError: memory does not suffice for one text.
         EndpointError: a judge did not answer for as long as a round waits.
     """
-    batch = Batch(practice.texts_a_step, "texts", say)
     told = _Told(practice.texts_a_step, advance)
     with quiet_transformers(), warnings.catch_warnings(), torch.random.fork_rng(), _state_of_accelerate_kept():
         warnings.simplefilter("ignore", FutureWarning)  # of trl and transformers about each other
