@@ -10,7 +10,7 @@ float32, and the first line says so. What is measured:
 2. The median time of one caller with texts of 128 tokens.
 3. CPU time that RailMatch's action adds to a check of LLMRails beside an action that does nothing, the forward passes
    left out of both.
-4. Checks a second of one app with 16 callers: on IORails, which asks ``railmatch serve`` in another process by NeMo's
+4. Checks a second of one app with 64 callers: on IORails, which asks ``railmatch serve`` in another process by NeMo's
    own VLLMBackend, and on LLMRails with RailMatch's action; both remember the texts, so that no forward passes count.
 
 Texts are no longer than 500 tokens, because hf_classifier judges only the first window of a longer one.

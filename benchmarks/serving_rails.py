@@ -22,9 +22,6 @@ from serving_texts import Row, Texts, cpu_milliseconds, seconds_of
 SHORT = 32
 """Tokens of the texts whose checks are measured in LLMRails: the less the forward pass takes, the less it blurs."""
 
-FEW = 16
-"""Callers where NeMo's HTTP client is used, which at 64 takes half as long again to find itself a free connection."""
-
 REPEATS = 4
 """How many times IORails checks the texts that LLMRails checks once, so that both take about as long."""
 
@@ -68,7 +65,7 @@ def added_cost(model: Path, texts: Texts, rounds: int, each: int = 40) -> Row:
 
 
 def rate_of_engines(model: Path, guard: Guard, texts: Texts, rounds: int, count: int) -> Row:
-    """Check texts by 16 callers on IORails, which asks ``railmatch serve``, and on LLMRails with our action.
+    """Check texts by 64 callers on IORails, which asks ``railmatch serve``, and on LLMRails with our action.
 
     Every text was judged before, by either, so that the answers come from memory and no forward pass is measured.
     """
@@ -80,10 +77,10 @@ def rate_of_engines(model: Path, guard: Guard, texts: Texts, rounds: int, count:
         iorails = Guardrails(service_config(url), require_iorails=True)
         engines = {"LLMRails": (llmrails, batch), "IORails": (iorails, batch * REPEATS)}
         for rails, _ in engines.values():
-            runner.run(seconds_of(checked_by(rails, expected), batch, callers=FEW))
+            runner.run(seconds_of(checked_by(rails, expected), batch))
         for _ in range(rounds):
             for name, (rails, checked) in engines.items():
-                seconds = runner.run(seconds_of(checked_by(rails, expected), checked, callers=FEW))
+                seconds = runner.run(seconds_of(checked_by(rails, expected), checked))
                 best[name] = max(best[name], len(checked) / seconds)
         runner.run(iorails.shutdown())
     fast = best["IORails"] >= 5 * best["LLMRails"]

@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from small_training import THINGS
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-from small_training import THINGS
 
 OWNERS = ["friend", "neighbour", "boss"]
 PAIRS = list(itertools.product(THINGS, OWNERS))
