@@ -27,7 +27,7 @@ def hardening_table(outcome: "Outcome") -> str:
         earlier = list(figures.by_round.values())
         rows.append(
             (
-                ("start" if figures.round == 0 else str(figures.round)) + (" *" if figures.round == outcome.best else ""),
+                f"{figures.round or 'start'}{' *' if figures.round == outcome.best else ''}",
                 _percent(figures.fresh),
                 _percent(sum(earlier) / len(earlier) if earlier else None),
                 f"{figures.auprc:.3f}",

@@ -146,7 +146,7 @@ def test_texts_that_are_too_long_together_are_refused(watched: Watched) -> None:
     watched.gate.clear()
     with Engine(watched, queue_characters=30) as engine:
         waiting = [engine.submit(Exchange("bread" * 5)), engine.submit(Exchange("cake" * 1000))]  # there was room still
-        with pytest.raises(EngineError, match="^overloaded: 4025 characters are waiting already$"):
+        with pytest.raises(EngineError, match=r"^overloaded: 4025 characters are waiting already$"):
             engine.submit(Exchange("a"))
         assert (engine.waiting, engine.counts.refused) == (2, 1)
         watched.gate.set()
