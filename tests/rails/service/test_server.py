@@ -75,7 +75,7 @@ def test_sigterm_loses_no_request(start: Callable[..., Running], held: Held, poo
 def _listens(server: Running) -> bool:
     try:
         HTTP.get(f"{server.url}/healthz")
-    except httpx.ConnectError:
+    except (httpx.ConnectError, httpx.ReadError):  # refused, or reset where it had waited to be accepted
         return False
     return True
 
