@@ -45,29 +45,44 @@ class RememberedStates:
         States are remembered by the identity of a window, so the windows are kept alive.
         """
         self._windows = list({id(window): window for window in windows}.values())
+        self._width = width
         self._batch: dict[int, list[Window]] = {}
-        self._states: dict[int, Tensor] = {}
-        room = CACHE_BYTES // (4 * width)
+        self._place: dict[int, slice] = {}
+        self._known: set[int] = set()
+        self._memory = torch.empty(0)
+        self._plan(CACHE_BYTES // (4 * width))
+
+    def _plan(self, room: int) -> None:
+        """Give each window its batch and its place in the memory, which has room for so many tokens."""
+        tokens = 0
         for rows in batches_of_like_length([len(window) for window in self._windows], BATCH_TOKENS):
             batch = [self._windows[row] for row in rows]
-            room -= sum(map(len, batch))
-            if room < 0:
+            if tokens + sum(map(len, batch)) > room:
                 break
-            self._batch |= {id(window): batch for window in batch}
+            for window in batch:
+                self._batch[id(window)] = batch
+                self._place[id(window)] = slice(tokens, tokens := tokens + len(window))
+        self._tokens = tokens
 
     def get(self, windows: Sequence[Window], run: Callable[[Sequence[Window]], Sequence[Tensor]]) -> list[Tensor]:
         """Give the states of each window, (tokens, width); ``run`` computes those that are not remembered."""
-        found: dict[int, Tensor] = {}
-        unplanned: list[Window] = []
         for window in windows:
-            if id(window) not in self._batch:
-                unplanned.append(window)
-            elif id(window) not in self._states:
-                batch = self._batch[id(window)]
-                self._states |= {id(each): states for each, states in zip(batch, run(batch), strict=True)}
-        if unplanned:
-            found = {id(each): states for each, states in zip(unplanned, run(unplanned), strict=True)}
-        return [found[id(window)] if id(window) in found else self._states[id(window)] for window in windows]
+            if id(window) in self._place and id(window) not in self._known:
+                self._remember(self._batch[id(window)], run)
+        unplanned = [window for window in windows if id(window) not in self._place]
+        found = {id(each): states for each, states in zip(unplanned, run(unplanned), strict=True)} if unplanned else {}
+        return [
+            found[id(window)] if id(window) in found else self._memory[self._place[id(window)]] for window in windows
+        ]
+
+    def _remember(self, batch: Sequence[Window], run: Callable[[Sequence[Window]], Sequence[Tensor]]) -> None:
+        """Compute the states of a batch and copy them to their places."""
+        for window, states in zip(batch, run(batch), strict=True):
+            if not self._known:
+                # one block from the beginning: thousands of small ones that stay would tear the heap to pieces
+                self._memory = states.new_empty(self._tokens, self._width)
+            self._memory[self._place[id(window)]] = states
+            self._known.add(id(window))
 
 
 class FrozenLayers:
@@ -112,7 +127,7 @@ class FrozenLayers:
         def run(some: Sequence[Window]) -> list[Tensor]:
             with torch.no_grad():
                 states = self._lower(**collate(some, pad=pad, device=device)).last_hidden_state
-            return [row[: len(window)].clone() for window, row in zip(some, states, strict=True)]
+            return [row[: len(window)] for window, row in zip(some, states, strict=True)]
 
         return self._remembered.get(windows, run)
 
