@@ -5,7 +5,7 @@ its attention treats each token by itself, so it runs on the whole row at once; 
 like lengths, and only there anything is padded.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Self, cast
@@ -21,6 +21,9 @@ from .inputs import Window
 
 GROUP_TOKENS = 4096
 """Most tokens, padding included, of a group whose attention is computed at once."""
+
+ROUND_TOKENS = 64
+"""Rows have a multiple of so many tokens: for each length it meets, the library of matrix products makes a plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,17 @@ def pack(windows: Sequence[Window], *, device: torch.device | None = None) -> di
     lengths = [len(window) for window in windows]
     row = {"input_ids": ids, "token_type_ids": segments, "lengths": lengths}
     return {name: torch.tensor(values, device=device) for name, values in row.items()}
+
+
+def filled_up(lengths: Tensor, inputs: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    """Add a window of nothing, unless the row's tokens are a multiple of ``ROUND_TOKENS`` already."""
+    spare = -int(lengths.sum()) % ROUND_TOKENS
+    if not spare:
+        return lengths, dict(inputs)
+    filled = {
+        name: torch.cat([values, values.new_zeros(spare, *values.shape[1:])]) for name, values in inputs.items()
+    }
+    return torch.cat([lengths, lengths.new_tensor([spare])]), filled
 
 
 def run_packed(bert: BertModel, packing: Packing, **inputs: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from transformers import BertForSequenceClassification, BertModel, PreTrainedMod
 from transformers.models.bert.modeling_bert import BertLayer
 
 from .errors import ModelError
-from .packing import Packing, run_packed
+from .packing import Packing, filled_up, run_packed
 
 _GAIN = 2.0**12
 """Multiple of the mean in the added layer's attention output: the first token's own state counts 1/4096 beside it."""
@@ -51,9 +51,11 @@ class MeanPooledBert(nn.Module):
         With ``lengths``, int64 (batch,), the windows lie one behind the other without padding: inputs are (tokens,).
         """
         if lengths is not None:
+            windows = len(lengths)
+            lengths, inputs = filled_up(lengths, inputs)
             packing = Packing(lengths)
             row = run_packed(self.bert, packing, **inputs)
-            features = self._features(packing.mean(row.float()), row[packing.starts])
+            features = self._features(packing.mean(row.float()), row[packing.starts])[:windows]
         else:
             states = self.bert(attention_mask=attention_mask, **inputs).last_hidden_state
             features = self.pool(states, cast(Tensor, attention_mask))

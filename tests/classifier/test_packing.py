@@ -10,7 +10,7 @@ import torch
 from railmatch.classifier.backbone import load_backbone
 from railmatch.classifier.batches import collate
 from railmatch.classifier.inputs import Window
-from railmatch.classifier.packing import Packing, pack, rows_of_like_length
+from railmatch.classifier.packing import Packing, filled_up, pack, rows_of_like_length
 from railmatch.classifier.pooling import MeanPooledBert
 from torch import Tensor
 
@@ -73,3 +73,13 @@ def test_rows_hold_as_many_tokens_as_they_may_longest_first():
     # 9 + 4 > 12; 4 + 4 + 3 = 11; the window of 20 goes alone
     assert list(rows_of_like_length([4, 20, 3, 9, 4], 12)) == [[1], [3], [0, 4, 2]]
     assert list(rows_of_like_length([], 12)) == []
+
+
+def test_a_row_is_filled_up_to_a_length_that_comes_again():
+    lengths, inputs = filled_up(torch.tensor([60, 10]), {"inputs_embeds": torch.ones(70, 3)})
+    assert lengths.tolist() == [60, 10, 58]  # 128 together
+    assert inputs["inputs_embeds"].shape == (128, 3)
+    assert inputs["inputs_embeds"].sum() == 210
+    lengths, inputs = filled_up(torch.tensor([60, 4]), {"input_ids": torch.arange(64)})
+    assert lengths.tolist() == [60, 4]
+    assert inputs["input_ids"].tolist() == list(range(64))

@@ -97,7 +97,9 @@ def test_no_gradient_reaches_the_weak_view():
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: FixMatch(0.6), lambda: VirtualClassMarginMatch(20, 0.6), lambda: MultiMatch(20)], ids=str
+    "make",
+    [lambda: FixMatch(0.6), lambda: VirtualClassMarginMatch(20, 0.6), lambda: MultiMatch(20)],
+    ids=["fixmatch", "marginmatch", "multimatch"],
 )
 def test_every_method_can_be_aligned_and_its_state_survives_a_checkpoint(make):
     inner: Method = make()
