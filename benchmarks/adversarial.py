@@ -17,7 +17,6 @@ sees); F1 and AUPRC on the test split; and the share of blocked test texts that 
 """
 
 import json
-import re
 import sys
 import tempfile
 import time
@@ -27,10 +26,9 @@ from typing import Any
 
 import click
 import yaml
+from marked_page import write_between
 
 HERE = Path(__file__).parent
-BEGIN = "<!-- written by benchmarks/adversarial.py --page: begin -->"
-END = "<!-- written by benchmarks/adversarial.py --page: end -->"
 
 LABELS, JUDGE_LABELS, HELD_OUT = 200, 1400, 400
 TARGET_FPR = 0.05
@@ -238,19 +236,6 @@ def table(found: Mapping[str, Row]) -> str:
     return "\n".join(lines)
 
 
-def write_page(page: Path, text: str) -> None:
-    """Write ``text`` between the marks of a page.
-
-    Raises:
-        ClickException: the page has no marks.
-    """
-    old = page.read_text(encoding="utf-8")
-    marked = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
-    if not marked.search(old):
-        raise click.ClickException(f"{page} has no place for the table; write these two lines into it:\n{BEGIN}\n{END}")
-    page.write_text(marked.sub(lambda _: f"{BEGIN}\n\n{text}\n\n{END}", old), encoding="utf-8")
-
-
 FILE = click.Path(path_type=Path)
 
 
@@ -290,7 +275,7 @@ def main(source: Path, out: Path, generators: str, page: Path | None, **options:
     text = table(found)
     click.echo(text)
     if page is not None:
-        write_page(page, text)
+        write_between(page, "adversarial.py", text)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ categories, and on all ten, of which the set knows three.
 
 import contextlib
 import json
-import re
 import statistics
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from marked_page import write_between
 
 ROOT = Path(__file__).parents[1]
 STARTER = ROOT / "config" / "starter"
@@ -47,9 +47,6 @@ COLUMNS = {
     "AUPRC, all ten": ("all", "auprc"),
 }
 """Title, whether on the set's own categories or on all, and the figure."""
-
-BEGIN = "<!-- written by benchmarks/synthetic_value.py --page: begin -->"
-END = "<!-- written by benchmarks/synthetic_value.py --page: end -->"
 
 Figures = Mapping[str, Mapping[str, float]]
 
@@ -160,19 +157,6 @@ def _spread(values: Sequence[float]) -> str:
     return f"{100 * statistics.mean(values):.1f}{spread}"
 
 
-def write_page(page: Path, text: str) -> None:
-    """Write ``text`` between the marks of a page.
-
-    Raises:
-        ClickException: the page has no marks.
-    """
-    old = page.read_text(encoding="utf-8")
-    marked = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
-    if not marked.search(old):
-        raise click.ClickException(f"{page} has no place for the table; write these two lines into it:\n{BEGIN}\n{END}")
-    page.write_text(marked.sub(lambda _: f"{BEGIN}\n\n{text}\n\n{END}", old), encoding="utf-8")
-
-
 @click.command()
 @click.option("--seeds", default="0,1,2", show_default=True, help="Seeds, separated by commas.")
 @click.option("--steps", type=int, help="Steps of each training; the demo's when left out.")
@@ -191,7 +175,7 @@ def main(seeds: str, steps: int | None, page: Path | None) -> None:
     text = table(found)
     click.echo(text)
     if page is not None:
-        write_page(page.resolve(), text)
+        write_between(page.resolve(), "synthetic_value.py", text)
 
 
 if __name__ == "__main__":

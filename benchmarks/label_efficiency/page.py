@@ -1,18 +1,16 @@
 """Tables and plots of all results, written into a page of the docs between two marks."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
+from marked_page import write_between
 
 from .cells import SUITES, Cell, lines_of
 from .plots import PLOTS
 from .results import Row
 from .table import table
 
-BEGIN = "<!-- written by benchmarks/label_efficiency.py --page: begin -->"
-END = "<!-- written by benchmarks/label_efficiency.py --page: end -->"
+BENCHMARK = "label_efficiency.py"
 
 TITLES = {
     "core": "200 labels",
@@ -30,16 +28,9 @@ def write_page(page: Path, rows: Sequence[Row]) -> None:
     Raises:
         ClickException: the page has no marks.
     """
-    text = page.read_text(encoding="utf-8")
-    marked = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
-    if not marked.search(text):
-        raise click.ClickException(
-            f"{page} has no place for the tables; write these two lines into it:\n{BEGIN}\n{END}"
-        )
     figures = page.parent / "figures"
     figures.mkdir(exist_ok=True)
-    parts = [BEGIN, *_sections(rows, figures), END]
-    page.write_text(marked.sub(lambda _: "\n\n".join(parts), text), encoding="utf-8")
+    write_between(page, BENCHMARK, "\n\n".join(_sections(rows, figures)))
 
 
 def _sections(rows: Sequence[Row], figures: Path) -> list[str]:

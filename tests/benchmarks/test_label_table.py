@@ -7,9 +7,12 @@ import click
 import pytest
 from label_efficiency.cells import Cell
 from label_efficiency.estimate import listing, seconds_of
-from label_efficiency.page import BEGIN, END, write_page
+from label_efficiency.page import BENCHMARK, write_page
 from label_efficiency.settings import Settings
 from label_efficiency.table import current, table
+from marked_page import marks_of
+
+BEGIN, END = marks_of(BENCHMARK)
 
 
 def result(cell: Cell, f1: float, auprc: float = 0.5, **more: Any) -> dict[str, Any]:
@@ -104,7 +107,7 @@ def test_a_page_without_a_place_for_the_tables_is_refused(tmp_path: Path):
     with pytest.raises(click.ClickException) as caught:
         write_page(page, [])
     assert caught.value.message == (
-        f"{page} has no place for the tables; write these two lines into it:\n{BEGIN}\n{END}"
+        f"{page} has no place for the tables; write these lines into it:\n{BEGIN}\n{END}"
     )
 
 

@@ -4,8 +4,6 @@ import runpy
 from pathlib import Path
 from typing import Any
 
-import click
-import pytest
 from railmatch.ssl_train.data.records import load_records
 from recorded_synthesis import HERE
 
@@ -24,16 +22,6 @@ def test_mean_and_spread_are_over_the_seeds():
         "| 50 labels | 60.0 ± 14.1 | 60.0 ± 14.1 | 60.0 ± 14.1 | 30.0 ± 7.1 | 30.0 ± 7.1 |",
         "| once | 25.0 | 25.0 | 25.0 | 12.5 | 12.5 |",
     ]
-
-
-def test_the_table_goes_between_the_marks(tmp_path: Path):
-    page = tmp_path / "page.md"
-    page.write_text(f"before\n{BENCHMARK['BEGIN']}\nold\n{BENCHMARK['END']}\nafter\n")
-    BENCHMARK["write_page"](page, "| new |")
-    assert page.read_text() == f"before\n{BENCHMARK['BEGIN']}\n\n| new |\n\n{BENCHMARK['END']}\nafter\n"
-    page.write_text("none")
-    with pytest.raises(click.ClickException, match="has no place for the table"):
-        BENCHMARK["write_page"](page, "x")
 
 
 def test_rows_differ_in_their_data_alone(tmp_path: Path):
