@@ -36,6 +36,8 @@ from soaking.model import made_model, scores_of
 POOL = 4_500
 """Texts; the engine remembers the newest 4,096, so each is forgotten before its turn comes again."""
 
+PARTS = {"guard": guard_judge, "service": service_judge}
+
 
 @click.command()
 @click.argument("model", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -43,9 +45,24 @@ POOL = 4_500
 @click.option("--deadline", default=2.0, show_default=True, help="Seconds within which everything is to be answered.")
 @click.option("--margin", default=1.0, show_default=True, help="Seconds by which an answer may be later than that.")
 @click.option("--texts", "count", default=POOL, show_default=True, help="Texts of the pool.")
+@click.option(
+    "--part",
+    "names",
+    type=click.Choice(list(PARTS)),
+    multiple=True,
+    default=list(PARTS),
+    show_default=True,
+    help="What is put under load.",
+)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write what was found to this file, too.")
 def main(
-    model: Path | None, minutes: float, deadline: float, margin: float, count: int, json_file: Path | None
+    model: Path | None,
+    minutes: float,
+    deadline: float,
+    margin: float,
+    count: int,
+    names: tuple[str, ...],
+    json_file: Path | None,
 ) -> None:
     """Soak and say what was found; the exit code is 1 where something of it must not be."""
     wrong, all_found = [], {}
@@ -53,9 +70,9 @@ def main(
         if model is None:
             model = made_model(Path(stack.enter_context(tempfile.TemporaryDirectory())) / "model")
         expected = scores_of(model, Texts(SafetyClassifier.load(model, device="cpu").tokenizer).mixed(count))
-        for part in (guard_judge, service_judge):
-            with part(model, deadline) as judge:
-                found = asyncio.run(soak(judge, expected, minutes * 30, deadline + margin))
+        for name in names:
+            with PARTS[name](model, deadline) as judge:
+                found = asyncio.run(soak(judge, expected, minutes * 60 / len(names), deadline + margin))
             click.echo(f"{judge.name}: {found}")
             wrong += [f"{judge.name}: {breach}" for breach in breaches(found, deadline + margin)]
             all_found[judge.name] = found.as_dict()
