@@ -19,18 +19,23 @@ def batches_of_like_length(lengths: Sequence[int], most_tokens: int) -> Iterator
 
     A window longer than ``most_tokens`` gets a batch of its own.
     """
-    batch: list[int] = []
-    padding = 0
-    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
-        longest = lengths[batch[0]] if batch else lengths[index]
-        size = longest * (len(batch) + 1)
-        padding += longest - lengths[index]
-        if batch and (size > most_tokens or padding > max(SPARE_TOKENS, PADDING_SHARE * size)):
-            yield batch
-            batch, padding = [], 0
-        batch.append(index)
-    if batch:
-        yield batch
+    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
+    for run in runs_of_like_length([lengths[index] for index in order], most_tokens):
+        yield order[run]
+
+
+def runs_of_like_length(lengths: Sequence[int], most_tokens: int) -> Iterator[slice]:
+    """Yield slices of neighbouring windows, in their order, whose batches waste as little on padding."""
+    first = longest = tokens = 0
+    for index, length in enumerate(lengths):
+        size = max(longest, length) * (index + 1 - first)
+        padding = size - tokens - length
+        if index > first and (size > most_tokens or padding > max(SPARE_TOKENS, PADDING_SHARE * size)):
+            yield slice(first, index)
+            first, longest, tokens = index, 0, 0
+        longest, tokens = max(longest, length), tokens + length
+    if lengths:
+        yield slice(first, len(lengths))
 
 
 def collate(windows: Sequence[Window], *, pad: int, device: torch.device | None = None) -> dict[str, Tensor]:

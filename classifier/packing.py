@@ -7,7 +7,6 @@ like lengths, and only there anything is padded.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Self, cast
 
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor
 from transformers import BertModel
 from transformers.models.bert.modeling_bert import BertLayer, BertSelfAttention
 
-from .batches import batches_of_like_length
+from .batches import runs_of_like_length
 from .inputs import Window
 
 GROUP_TOKENS = 4096
@@ -74,7 +73,7 @@ class Packing:
         """Plan the groups."""
         self.lengths = lengths
         self.starts = lengths.cumsum(0) - lengths
-        self._groups = [_Group.of(lengths[first:end]) for first, end in _neighbours(lengths.tolist())]
+        self._groups = [_Group.of(lengths[run]) for run in runs_of_like_length(lengths.tolist(), GROUP_TOKENS)]
 
     def positions(self) -> Tensor:
         """Give each token's position in its window, int64 (tokens,)."""
@@ -107,16 +106,6 @@ class Packing:
         return torch.cat(context)
 
 
-def _neighbours(lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield first and end of runs of neighbouring windows that waste little on padding."""
-    if all(before >= after for before, after in pairwise(lengths)):
-        end = 0
-        for batch in batches_of_like_length(lengths, GROUP_TOKENS):
-            yield end, (end := end + len(batch))
-    else:
-        yield from ((at, at + 1) for at in range(len(lengths)))
-
-
 def rows_of_like_length(lengths: Sequence[int], most_tokens: int) -> Iterator[list[int]]:
     """Yield index lists of at most ``most_tokens`` tokens each, longest windows first; a longer window goes alone."""
     row: list[int] = []
@@ -145,9 +134,7 @@ def filled_up(lengths: Tensor, inputs: Mapping[str, Tensor]) -> tuple[Tensor, di
     spare = -int(lengths.sum()) % ROUND_TOKENS
     if not spare:
         return lengths, dict(inputs)
-    filled = {
-        name: torch.cat([values, values.new_zeros(spare, *values.shape[1:])]) for name, values in inputs.items()
-    }
+    filled = {name: torch.cat([values, values.new_zeros(spare, *values.shape[1:])]) for name, values in inputs.items()}
     return torch.cat([lengths, lengths.new_tensor([spare])]), filled
 
 

@@ -83,3 +83,9 @@ def test_a_row_is_filled_up_to_a_length_that_comes_again():
     lengths, inputs = filled_up(torch.tensor([60, 4]), {"input_ids": torch.arange(64)})
     assert lengths.tolist() == [60, 4]
     assert inputs["input_ids"].tolist() == list(range(64))
+
+
+def test_the_window_of_nothing_leaves_the_others_in_their_groups():
+    lengths, _ = filled_up(torch.tensor([9, 9, 8, 8]), {})  # 34 tokens, and 30 of nothing behind them
+    assert lengths.tolist() == [9, 9, 8, 8, 30]
+    assert [group.windows for group in Packing(lengths)._groups] == [5]  # 86 tokens of padding are not worth a pass
