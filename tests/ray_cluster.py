@@ -1,4 +1,7 @@
-"""A Ray on 127.0.0.1 with two places for processes, for all tests that need one; every process of it ends with them."""
+"""A Ray on 127.0.0.1 with two places for processes, for all tests that need one; every process of it ends with them.
+
+It is told that it has a GPU, whose shares it hands out as if it were there.
+"""
 
 import os
 import shutil
@@ -29,6 +32,7 @@ def running_ray() -> Iterator[str]:
         ray.init(
             "local",
             num_cpus=2,
+            num_gpus=1,
             include_dashboard=False,
             object_store_memory=80 * 2**20,
             log_to_driver=False,
@@ -66,3 +70,10 @@ def replicas() -> list[int]:
         if name and name[0].startswith("ray::") and "ServeReplica" in name[0]:
             found.append(process.pid)
     return sorted(found)
+
+
+def free_gpus() -> float:
+    """What is left of the GPU."""
+    import ray
+
+    return ray.available_resources().get("GPU", 0.0)

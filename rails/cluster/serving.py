@@ -7,26 +7,21 @@ from contextlib import contextmanager
 from dataclasses import replace
 from queue import SimpleQueue
 from time import sleep
-from typing import Any
 from uuid import uuid4
 
 from ray import serve
-from ray.serve import Application
-from ray.serve.config import AutoscalingConfig, HTTPOptions
+from ray.serve.config import HTTPOptions
+from ray.serve.exceptions import RayServeException
 
 from ...classifier.errors import RailMatchError, SettingsError
 from ..service.keys import Keys
 from ..service.server import load_guard, thresholds_of
 from ..service.state import GRACE
+from .claim import sole_command
 from .connection import absolute, connected, gpu_share
-from .replica import Orders, Replica, app_of_this_process
+from .deployment import NAME, described
+from .replica import Orders
 from .settings import ReplicaSettings
-
-NAME = "railmatch"
-"""The application's name on the cluster."""
-
-MOST_REQUESTS = 512
-"""Requests at a time that one replica is sent; its engine shares their forward passes."""
 
 PATHS = ("models", "audit_file")
 """Settings that are paths, which every replica must find."""
@@ -82,50 +77,28 @@ class Replicas:
     def _follow(self, orders: Orders) -> None:
         """Have all replicas follow orders; comes back when they do."""
         self._ours, self._orders = True, orders  # before they are followed: where one replica fails, others may not
+        deployment = described(self._settings, orders, version=self._version, gpus=gpu_share(self._settings))
         try:
-            serve.run(self._application(orders), name=NAME, route_prefix="/")
-        except RuntimeError as error:
-            raise SettingsError(f"the replicas do not run: {error}") from error
-
-    def _application(self, orders: Orders) -> Application:
-        """Describe the replicas to Serve, which changes what has changed of the description."""
-        settings = self._settings
-        number: dict[str, Any] = {"num_replicas": settings.replicas}
-        if settings.max_replicas is not None:
-            scaling = AutoscalingConfig(
-                min_replicas=settings.replicas,
-                max_replicas=settings.max_replicas,
-                target_ongoing_requests=settings.target_requests,
-            )
-            number = {"autoscaling_config": scaling}
-        describe = serve.deployment(
-            name=NAME,
-            user_config=orders.as_dict(),
-            max_ongoing_requests=MOST_REQUESTS,
-            graceful_shutdown_timeout_s=settings.body_seconds + settings.deadline + GRACE,
-            ray_actor_options={"num_cpus": settings.cpus, "num_gpus": gpu_share(settings)},
-            **number,
-        )
-        deployment = describe(serve.ingress(app_of_this_process)(Replica))
-        # Else every update would replace the processes: Serve gives each deployment a version by chance, and hands new
-        # orders to running replicas only where it stays. Should a Ray not know this name, updates still drop nothing.
-        deployment._version = self._version
-        return deployment.bind(settings, self._keys)
+            serve.run(deployment.bind(self._settings, self._keys), name=NAME, route_prefix="/")
+        except (RuntimeError, RayServeException) as error:
+            reason = getattr(error, "cause", error)  # of an error from another process, without its traceback
+            raise SettingsError(f"the replicas do not run: {reason}") from error
 
 
 def serve_on_ray(settings: ReplicaSettings, *, say: Callable[[str], None] = _log.info) -> None:
     """Serve until SIGTERM or Ctrl-C; SIGHUP loads the models anew, one replica after the other.
 
     Raises:
-        SettingsError: there is no cluster, the replicas do not run, or a key is asked for and there is none.
+        SettingsError: there is no cluster, another command serves from it, the replicas do not run, or a key is asked
+            for and there is none.
         ModelError: there is no model, one cannot be used, or CUDA was asked for and is not there.
         EngineError: a model cannot judge.
     """
     replicas = Replicas(settings)
-    with connected(settings):
-        start_listening(settings)
+    with connected(settings), sole_command():
+        where = start_listening(settings)
         try:
-            say(f"Ready on port {settings.port}: {replicas.deploy()}.")
+            say(f"Ready {where}: {replicas.deploy()}.")
         except BaseException:
             replicas.remove()
             raise
@@ -135,8 +108,12 @@ def serve_on_ray(settings: ReplicaSettings, *, say: Callable[[str], None] = _log
             replicas.end()
 
 
-def start_listening(settings: ReplicaSettings) -> None:
-    """Have every machine of the cluster that runs a replica listen; where Serve runs already, it stays as it is."""
+def start_listening(settings: ReplicaSettings) -> str:
+    """Have every machine of the cluster that runs a replica listen, and say where.
+
+    Where Serve runs already it stays as it is.
+    """
+    runs = bool(serve.status().proxies)
     serve.start(
         http_options=HTTPOptions(
             host=settings.host,
@@ -146,6 +123,7 @@ def start_listening(settings: ReplicaSettings) -> None:
             ssl_certfile=settings.tls_certificate and absolute(settings.tls_certificate),
         )
     )
+    return "where the cluster's Ray Serve listens already" if runs else f"on port {settings.port}"
 
 
 def _updated(replicas: Replicas) -> str:

@@ -1,6 +1,6 @@
 """``railmatch serve --ray`` with two replicas on a Ray: what clients see of it, of deaths, updates and the end.
 
-One command serves all tests of this file, in their order; the last one ends it.
+One command serves nearly all tests of this file, in their order, until one of them ends it; the last has its own.
 """
 
 import os
@@ -24,7 +24,9 @@ from typing import Any
 
 import httpx
 import pytest
+from railmatch.classifier.errors import SettingsError
 from railmatch.classifier.model import SafetyClassifier
+from railmatch.rails.cluster.settings import ReplicaSettings
 
 MINUTE = 60
 KEY = {"Authorization": "Bearer right"}
@@ -59,20 +61,24 @@ def free_port() -> int:
 def serving(cluster: str, trigger_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     models, port = tmp_path_factory.mktemp("served") / "models", free_port()
     copytree(trigger_models, models)
-    pairs = {"address": cluster, "replicas": 2, "cpus": 0.5, "deadline": MINUTE, "drain": 0.1, "max_body": 100_000}
-    command = [sys.executable, "-m", "railmatch", "serve", "--ray", "--models", str(models), "--device", "cpu"]
-    command += ["--port", str(port), "--api-key-env", "GUARD_KEY"]
+    pairs = {"address": cluster, "replicas": 2, "device": "cpu", "max_body": 100_000, "api_key_env": "GUARD_KEY"}
+    with serve(models, port, pairs) as serving:
+        assert serving.says() == f"Ready on port {port}: prompts at threshold 0.5000, responses at threshold 0.5000."
+        yield serving
+
+
+@contextmanager
+def serve(models: Path, port: int, pairs: dict[str, Any]) -> Iterator[Serving]:
+    """Run the command with these settings for the time of a block."""
+    pairs = {"cpus": 0.5, "deadline": MINUTE, "drain": 0.1} | pairs
+    command = [sys.executable, "-m", "railmatch", "serve", "--ray", "--models", str(models), "--port", str(port)]
     command += [word for name, value in pairs.items() for word in ("--set", f"{name}={value}")]
     environment = os.environ | {"GUARD_KEY": "right"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         said: queue.Queue[str] = queue.Queue()
         threading.Thread(target=lambda: [said.put(line.rstrip()) for line in process.stdout], daemon=True).start()
-        serving = Serving(process, said, f"http://127.0.0.1:{port}", models)
         try:
-            assert serving.says() == (
-                f"Ready on port {port}: prompts at threshold 0.5000, responses at threshold 0.5000."
-            )
-            yield serving
+            yield Serving(process, said, f"http://127.0.0.1:{port}", models)
         finally:
             process.kill()
 
@@ -153,6 +159,17 @@ def test_replicas_answer_as_one_process_does(serving: Serving) -> None:
     assert all('replica="' in line for line in series if not line.startswith("#"))
 
 
+def test_a_second_command_is_refused_and_harms_nothing(serving: Serving, cluster: str) -> None:
+    from railmatch.rails.cluster.serving import serve_on_ray
+    from ray_cluster import replicas
+
+    before = replicas()
+    with pytest.raises(SettingsError, match="another railmatch serve --ray serves from this cluster"):
+        serve_on_ray(ReplicaSettings(models=str(serving.models), address=cluster))
+    assert replicas() == before
+    assert serving.ask("weapon").json()["data"][0]["label"] == "harmful"
+
+
 def test_a_replica_that_is_killed_loses_no_more_than_its_requests(serving: Serving) -> None:
     from ray_cluster import replicas
 
@@ -206,6 +223,24 @@ def test_the_end_loses_no_request(serving: Serving) -> None:
         serving.process.send_signal(signal.SIGTERM)
         assert [answer.result().json()["data"][0]["label"] for answer in answers] == ["harmful"] * CLIENTS
     assert serving.process.wait(5 * MINUTE) == 0
+
+
+def test_replicas_follow_the_load_and_share_a_gpu(serving: Serving, cluster: str, trigger_models: Path) -> None:
+    from ray_cluster import free_gpus, replicas
+
+    scaling = {"replicas": 1, "max_replicas": 2, "target_requests": 0.1}
+    with serve(trigger_models, free_port(), {"address": cluster, "gpus": 0.25} | scaling) as scaled:
+        assert scaled.says().startswith("Ready where the cluster's Ray Serve listens already: prompts")
+        assert len(replicas()) == 1
+        assert free_gpus() == 0.75
+        scaled.url = serving.url
+        with load(scaled) as found:
+            until(lambda: len(replicas()) == 2)
+        until(lambda: free_gpus() == 0.5)
+        assert found.errors == 0
+        scaled.process.send_signal(signal.SIGTERM)
+        assert scaled.process.wait(5 * MINUTE) == 0
+    assert not replicas()
 
 
 def _in_flight(serving: Serving) -> float:
