@@ -124,7 +124,8 @@ def test_the_page_shows_curves_and_folds_texts_away(finished: tuple[Hardened, li
     assert page.count("<details>") == len(facts["examples"]) > 0
     shown = facts["examples"][0]
     assert page.index("<details>") < page.index(shown["text"])
-    assert "<script" not in page
+    assert "<script" not in page and "default-src 'none'" in page
+    assert page.count("<section") == page.count("</section>") == 5
 
 
 def test_a_finished_run_is_not_run_again(finished: tuple[Hardened, list[str], Path], world: World):

@@ -4,9 +4,12 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+from railmatch.ssl_train.report import page as report_page
 from railmatch.ssl_train.report.facts import Mistake, Scores, read_facts
 from railmatch.ssl_train.report.page import render_page
 from small_report import HELD_BACK, TEST, TRAINING, write_folder
+
+TEMPLATES = Path(report_page.__file__).parent
 
 HOSTILE = (
     '</pre></details><script>document.title = "broken"</script><img src=x onerror=alert(1)> & "quotes" {{ 7 * 7 }}'
@@ -92,6 +95,13 @@ def test_the_page_loads_nothing_and_is_well_formed(tmp_path: Path):
     links = [attributes.get("href") or attributes.get("xlink:href") or "" for _, attributes in tags.found]
     assert {link for link in links if not link.startswith("#")} == {"", "data:,"}
     assert not any(name.startswith("on") for _, attributes in tags.found for name in attributes)
+
+
+def test_every_page_has_the_head_that_forbids_loading():
+    pages = [file for file in TEMPLATES.glob("*.html") if file.name != "base.html"]
+    assert sorted(file.name for file in pages) == ["hardening.html", "page.html"]
+    assert all(file.read_text().startswith('{% extends "base.html" %}\n') for file in pages)
+    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in (TEMPLATES / "base.html").read_text()
 
 
 def test_hostile_texts_stay_texts(tmp_path: Path):
