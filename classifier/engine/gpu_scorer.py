@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,14 +25,34 @@ if TYPE_CHECKING:
 LARGEST_DIFFERENCE = 0.02
 """How far a recorded pass may be from an ordinary one: in bfloat16 other shapes round a little differently."""
 
+RECORDING_SECONDS = 60.0
+"""After these no further pass is recorded, so that a network that is slow to record keeps no app from starting."""
+
+RECORDING_BYTES = 2**30
+"""Bytes of the GPU after which none is: others may share it, and what is not recorded gives its memory back."""
+
 _log = logging.getLogger(__name__)
 
 
 class GpuScorer:
     """PyTorch on a GPU; one batch is prepared while another one runs."""
 
-    def __init__(self, classifier: "SafetyClassifier", *, record: bool = True) -> None:
-        """Take a classifier on a GPU; ``record`` says whether small batches run as CUDA graphs."""
+    def __init__(
+        self,
+        classifier: "SafetyClassifier",
+        *,
+        record: bool = True,
+        recording_seconds: float = RECORDING_SECONDS,
+        recording_bytes: int = RECORDING_BYTES,
+    ) -> None:
+        """Take a classifier on a GPU.
+
+        Args:
+            classifier: judges.
+            record: whether small batches run as CUDA graphs.
+            recording_seconds: after these no further pass is recorded; batches of its shape take the ordinary way.
+            recording_bytes: the same once the graphs hold so many of the GPU's memory.
+        """
         self.classifier = classifier
         self.limits = BatchLimits(tokens=32_768, windows=256, padding=0.1)
         self.forwards = 2
@@ -40,6 +61,7 @@ class GpuScorer:
         self._graphs: dict[Shape, Callable[[Batch], Tensor]] = {}
         self._one_at_a_time = threading.Lock()  # a recorded pass has one place for its inputs and one for its outputs
         self._record = record
+        self._recording_seconds, self._recording_bytes = recording_seconds, recording_bytes
         self.report: dict[str, Any] = {
             "runtime": f"torch {torch.__version__}",
             "device": device_name(classifier.device),
@@ -66,17 +88,41 @@ class GpuScorer:
         """Record the passes of small batches, or say loudly that they take the ordinary way; run one large batch."""
         if self._record and not self._graphs:
             try:
-                graphs = Graphs(self.classifier.network)
-                self._graphs = {shape: graphs.record(shape, self._pad) for shape in fixed_shapes(self._window)}
+                self._graphs = self._recorded()  # only now, for none may run while another one is recorded
                 self._compare()
-                self.report["cuda_graphs"] = f"{len(self._graphs)} shapes"
-                _log.info("batches of up to 8 windows run as CUDA graphs of %d shapes", len(self._graphs))
+                _log.info("batches of up to 8 windows run as CUDA graphs of %s", self.report["cuda_graphs"])
             except Exception as error:  # a network that cannot be recorded raises whatever its first bad step does
                 self._graphs = {}
                 self.report["cuda_graphs"] = f"none: {error}"
                 _log.warning("small batches run without CUDA graphs, which is slower: %s", error)
         (window,) = self.classifier.encode([Exchange("warm " * (self._window // 2), "warm")])[0][:1]
         self.score([window] * min(self.limits.windows, self.limits.tokens // len(window)))
+
+    def _recorded(self) -> dict[Shape, Callable[[Batch], Tensor]]:
+        """Record the passes of the fixed shapes, the smallest first, as far as time and memory go."""
+        graphs = Graphs(self.classifier.network)
+        shapes = list(fixed_shapes(self._window))
+        end = time.monotonic() + self._recording_seconds
+        recorded: dict[Shape, Callable[[Batch], Tensor]] = {}
+        over = ""
+        while len(recorded) < len(shapes) and not over:
+            shape = shapes[len(recorded)]
+            recorded[shape] = graphs.record(shape, self._pad)
+            over = self._over(graphs, end)
+        if len(recorded) == len(shapes):
+            self.report["cuda_graphs"] = f"{len(shapes)} shapes"
+        else:
+            self.report["cuda_graphs"] = f"{len(recorded)} of {len(shapes)} shapes: {over}"
+            _log.warning("larger batches run without CUDA graphs, which is slower: %s", over)
+        return recorded
+
+    def _over(self, graphs: Graphs, end: float) -> str:
+        """Say which bound of recording is reached; empty where none is."""
+        if time.monotonic() >= end:
+            return f"recording took {self._recording_seconds:g} s"
+        if graphs.memory >= self._recording_bytes:
+            return f"they take {self._recording_bytes} bytes of the GPU's memory"
+        return ""
 
     def _batch(self, windows: Sequence[Window], shape: Shape | None = None) -> Batch:
         """Pad windows and move them to the device in one go."""

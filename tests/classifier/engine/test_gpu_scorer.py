@@ -26,13 +26,16 @@ def classifier(tiny_encoder: Path) -> SafetyClassifier:
 
 
 class PlainPasses:
-    """Stands in for recording: passes of the fixed shapes that are run anew, with one place for their inputs."""
+    """Stands in for recording: passes of the fixed shapes that are run anew; each is said to take a byte."""
 
     def __init__(self, network: torch.nn.Module) -> None:
         self.network = network
         self.shapes: list[Shape] = []
+        self.memory = 0
 
     def record(self, shape: Shape, pad: int) -> Callable[[Batch], torch.Tensor]:
+        self.memory += 1
+
         def replay(batch: Batch) -> torch.Tensor:
             self.shapes.append(shape)
             assert all(value.shape == shape for value in batch.values())
@@ -85,6 +88,31 @@ def test_recorded_passes_that_judge_otherwise_are_dropped(
     assert scorer.score(windows) == pytest.approx(classifier.score_windows(windows), abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("bounds", "report"),
+    [
+        ({"recording_seconds": 0.0}, "1 of 12 shapes: recording took 0 s"),
+        ({"recording_bytes": 5}, "5 of 12 shapes: they take 5 bytes of the GPU's memory"),
+        ({"recording_bytes": 12}, "12 shapes"),
+    ],
+)
+def test_recording_has_an_end(
+    classifier: SafetyClassifier,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    bounds: dict[str, float],
+    report: str,
+) -> None:
+    monkeypatch.setattr(gpu_scorer, "Graphs", PlainPasses)
+    scorer = GpuScorer(classifier, **bounds)
+    scorer.warm_up()
+    assert scorer.report["cuda_graphs"] == report
+    assert ("larger batches run without CUDA graphs" in caplog.text) == (" of " in report)
+    windows = [window for windows in classifier.encode(TEXTS) for window in windows]
+    for rows in (1, 8, 30):
+        assert scorer.score(windows[:rows]) == pytest.approx(classifier.score_windows(windows[:rows]), abs=1e-5)
+
+
 def test_under_load_a_tenth_is_padding_at_most(classifier: SafetyClassifier) -> None:
     with Engine(classifier, GpuScorer(classifier, record=False), max_batch=16) as engine:
         futures = [engine.submit(exchange) for exchange in TEXTS]
@@ -106,6 +134,8 @@ def test_a_recorded_pass_is_the_ordinary_one(classifier: SafetyClassifier) -> No
     with torch.inference_mode():
         batch = scorer._batch(windows, shape)
         assert torch.allclose(replay(batch), run_network(classifier.network, batch), atol=0.02)
+    graphs.record(shape, 0)
+    assert 0 < graphs.memory < 2**28
 
 
 @GPU
