@@ -13,7 +13,6 @@ from ..classifier.calibration import ThresholdReport, fit_temperature, margins, 
 from ..classifier.metrics import Evaluation, evaluate_scores
 from ..classifier.model import SafetyClassifier
 from ..classifier.onnx_export import export_int8
-from ..classifier.tasks import LABELS
 from .data.leakage import find_leaks
 from .data.records import Record, load_records
 from .data.training_texts import TrainingTexts, load_texts
@@ -25,8 +24,8 @@ from .loop.trainer import Observe
 from .preflight import require_room, require_test
 from .progress import Progress, silent
 from .recipe import Recipe
+from .report.describing import describe_inputs
 from .report.facts import Scored, Scores, worst_mistakes
-from .report.versions import versions
 from .report.writing import write_page, write_training
 from .strong_texts import gather_strong_texts
 from .voting.checks import require_votes_of_use
@@ -99,7 +98,7 @@ def train(
         scores = job.held_back_scores(folds, advance) if folds else None
         trainer = job.fit(texts.labelled, "final", advance, observe=observe(texts.pool) if observe else None)
     classifier = trainer.classifier
-    report = _describe(recipe, texts) | {"rewrites": counts, "votes": votes, "shortened": trainer.views.shortened}
+    report = describe_inputs(recipe, texts) | {"rewrites": counts, "votes": votes, "shortened": trainer.views.shortened}
     report["history"] = trainer.history.as_dict()
     outcome = _calibrate(classifier, scores, texts, report)
     report["seconds"] = round(time.perf_counter() - started, 1)
@@ -135,22 +134,6 @@ def _test(
     evaluation = evaluate_scores(labels, scores, threshold=classifier.threshold)
     report |= {"leaks": leaks.as_dict(), "evaluation": evaluation.as_dict()}
     return evaluation, Scored.of(labels, scores)
-
-
-def _describe(recipe: Recipe, texts: TrainingTexts) -> dict[str, Any]:
-    """Name what went in."""
-    return {
-        "task": recipe.task,
-        "method": recipe.method.name,
-        "encoder": recipe.encoder,
-        "labels": len(texts.labelled),
-        "classes": {name: sum(record.label == at for record in texts.labelled) for at, name in enumerate(LABELS)},
-        "pool": len(texts.pool),
-        "seed": recipe.seed,
-        "steps": recipe.training.steps,
-        "versions": versions(),
-        "recipe": recipe.model_dump(mode="json"),
-    }
 
 
 def _calibrate(

@@ -5,6 +5,7 @@ OUT/rounds/1/candidates.jsonl what the generator wrote
 OUT/rounds/1/attacks.jsonl    the same with scores, and why what was not kept was not
 OUT/rounds/1/generator/       what the generator learnt
 OUT/rounds/1/model/           the classifier that learnt from it
+OUT/rounds/1/training.json    what a report of that one is made of, with scores.json
 OUT/rounds/1/figures.json     what that one does
 OUT/model/                    the best classifier
 OUT/hardening.json, hardening.html

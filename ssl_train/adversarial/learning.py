@@ -1,5 +1,8 @@
 """A round's training: from the last classifier, on original data and at most a share of attacks; then its threshold."""
 
+import json
+import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +13,14 @@ from accelerate import Accelerator
 from ...classifier.calibration import fit_temperature, margins, threshold_at_fpr
 from ...classifier.metrics import evaluate_scores
 from ...classifier.model import SafetyClassifier
+from ...classifier.storage import write_text_atomically
 from ...classifier.tasks import LABELS
 from ..data.records import Record
 from ..evaluation import score_records
 from ..job import Job
 from ..progress import Progress, silent
+from ..report.describing import describe_inputs
+from ..report.facts import SCORES_FILE, TRAINING_FILE, Scored, Scores
 from .attack import Candidate
 from .decide import Figures
 from .harvest import Attack
@@ -54,11 +60,13 @@ def learn_round(
 ) -> None:
     """Fine-tune the classifier in ``start``, calibrate it, and save it as the model folder ``out``.
 
-    A run that was stopped goes on from its last checkpoint, which lies beside ``out``.
+    A run that was stopped goes on from its last checkpoint, which lies beside ``out``, as does what a report of the
+    model is made of.
 
     Raises:
         ModelError: the training diverged. OSError: the folder cannot be written.
     """
+    started = time.perf_counter()
     recipe = originals.recipe.model_copy(update={"encoder": str(start)})
     before = SafetyClassifier.load(start, device=recipe.training.device)
     harmful = before.predict_proba([attack.candidate.exchange for attack in attacks])
@@ -67,15 +75,34 @@ def learn_round(
     texts, rewrites = with_attacks(originals, records, seeds)
     job = Job(recipe, texts, rewrites, out.parent / "training", accelerator)
     with progress(title, recipe.training.steps) as advance:
-        classifier = job.fit(texts.labelled, "round", advance).classifier
+        trainer = job.fit(texts.labelled, "round", advance)
     summary = dict(before.settings.training or {}) | {"attacks": len(chosen)}
-    calibrate(classifier, held_out.calibration, recipe.calibration.target_fpr, summary).save(out)
+    scored = calibrate(trainer.classifier, held_out.calibration, recipe.calibration.target_fpr, summary)
+    counts = Counter(attack.candidate.seed.label for attack in chosen)
+    learnt = {
+        **describe_inputs(originals.recipe, texts),
+        **originals.counts,
+        "attacks": {name: counts[label] for label, name in enumerate(LABELS)},
+        "shortened": trainer.views.shortened,
+        "history": trainer.history.as_dict(),
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    write_learnt(out.parent, learnt, scored)
+    trainer.classifier.save(out)
+
+
+def write_learnt(folder: Path, learnt: dict[str, Any], scored: Scored) -> None:
+    """Write what a round's training was and its held-back scores beside its model, which is saved after them."""
+    write_text_atomically(folder / TRAINING_FILE, json.dumps(learnt, indent=2) + "\n")
+    write_text_atomically(folder / SCORES_FILE, Scores(held_back=scored).model_dump_json() + "\n")
 
 
 def calibrate(
     classifier: SafetyClassifier, records: Sequence[Record], target_fpr: float, summary: dict[str, Any]
-) -> SafetyClassifier:
-    """Give a classifier its temperature and threshold by examples that it was not trained on; it keeps ``summary``.
+) -> Scored:
+    """Give a classifier its temperature and threshold by examples that it was not trained on; give their scores.
+
+    ``summary`` is what the classifier says of its training.
 
     Raises:
         SettingsError: there are too few unharmful examples for the target false-positive rate.
@@ -83,7 +110,8 @@ def calibrate(
     labels, scores = score_records(classifier, records, progress=silent)
     temperature = fit_temperature(margins(scores), labels)
     calibrated = 1 / (1 + np.exp(-margins(scores) / temperature))
-    return classifier.calibrated(temperature, threshold_at_fpr(calibrated, labels, target_fpr=target_fpr), summary)
+    classifier.calibrated(temperature, threshold_at_fpr(calibrated, labels, target_fpr=target_fpr), summary)
+    return Scored.of(labels, calibrated)
 
 
 def measure(

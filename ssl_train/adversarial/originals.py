@@ -2,8 +2,9 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from accelerate import Accelerator
 
@@ -24,11 +25,15 @@ from .recipe import HardenRecipe
 
 @dataclass(frozen=True, slots=True)
 class Originals:
-    """The recipe of the further training, its texts and the strong views of its pool, by record id."""
+    """The recipe of the further training, its texts and the strong views of its pool, by record id.
+
+    ``counts`` are those of rewrites and votes, for the report.
+    """
 
     recipe: Recipe
     texts: TrainingTexts
     rewrites: Rewrites
+    counts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +79,9 @@ def gather_originals(
         DataError: a cache or a record cannot be used. EndpointError: answers are missing, and it cannot be used.
     """
     require_votes_of_use(recipe, texts)
-    texts, _ = gather_votes(recipe, texts, work, accelerator, base=base, progress=progress)
+    texts, votes = gather_votes(recipe, texts, work, accelerator, base=base, progress=progress)
     strong = gather_strong_texts(recipe, texts, base=base, progress=progress)
-    return Originals(recipe, strong.texts, strong.rewrites)
+    return Originals(recipe, strong.texts, strong.rewrites, {"rewrites": dict(strong.counts), "votes": votes})
 
 
 def without_texts(records: Sequence[Record], used: Sequence[Exchange]) -> list[Record]:

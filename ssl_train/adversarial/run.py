@@ -4,17 +4,13 @@ import hashlib
 import json
 import logging
 import random
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ... import __version__
 from ...classifier.errors import SettingsError
-from ...classifier.model import SafetyClassifier
 from ...classifier.model_settings import read_settings
-from ...classifier.onnx_export import export_int8
-from ...classifier.storage import folder_replaced_atomically
 from ..augment.cache import Cache
 from ..augment.policy import read_policy
 from ..augment.spending import Estimate, tokens
@@ -26,6 +22,7 @@ from ..loop.processes import make_accelerator
 from ..progress import Progress, silent
 from ..recipe import Recipe
 from ..recipe.file import load_recipe
+from ..report.facts import TRAINING_FILE, read_facts
 from ..synthesis.desk import Agree, Desk, agreed
 from .attack import Seed
 from .bounds import most_calls
@@ -34,6 +31,7 @@ from .fluency import Fluency, Letters, Score
 from .folder import RunFolder
 from .generators.make import make_generator
 from .judges import make_judges
+from .keeping import keep, tell
 from .originals import HeldOut, deal_held_out, fine_tuning, gather_originals, without_texts
 from .patience import Patience
 from .recipe import HardenRecipe
@@ -116,8 +114,9 @@ def harden(
         )
         rounds = Rounds(parts, folder)
         outcome = rounds.run()
-    _keep(rounds.model(outcome.best), folder.model, training, originals.texts)
     page = write_report(out, recipe, outcome, [rounds.attacks(number) for number in range(1, recipe.rounds + 2)])
+    more = keep(rounds.model(outcome.best), folder.model, training, originals.texts)
+    tell(folder.model, folder.round(outcome.best), recipe, outcome, examples, more)
     return Hardened(folder.model, page, outcome)
 
 
@@ -134,6 +133,8 @@ def _start(recipe: HardenRecipe, base: Path | None) -> Path:
             f"classifier: {recipe.classifier} judges a {task}, and task is {recipe.task!r}; name a classifier of "
             f"{recipe.task}s, or set task to {task}"
         )
+    if (folder / TRAINING_FILE).is_file():
+        read_facts(folder)  # where it is damaged, better now than after the rounds
     return folder
 
 
@@ -193,12 +194,3 @@ def _fingerprint(recipe: HardenRecipe, training: Recipe, start: Path, texts: Tra
         __version__,
     ]
     return hashlib.sha256(json.dumps(content, default=list).encode()).hexdigest()
-
-
-def _keep(best: Path, model: Path, training: Recipe, texts: TrainingTexts) -> None:
-    """Copy the best classifier to its place, with its int8 form where the training recipe wants one."""
-    with folder_replaced_atomically(model) as temporary:
-        shutil.copytree(best, temporary, dirs_exist_ok=True)
-    if training.export.int8 and not (model / "onnx").exists():
-        classifier = SafetyClassifier.load(model, device="cpu")
-        export_int8(classifier, model, [record.exchange for record in texts.labelled])

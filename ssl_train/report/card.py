@@ -9,9 +9,9 @@ from huggingface_hub import ModelCard, ModelCardData
 from ...classifier.backbone import EMBEDDED
 from .facts import Facts
 from .figures import TITLES
-from .measured import evaluations, figure_columns
-from .statements import HELD_BACK_NOTE, absent, describe_calibration
-from .tables import OUTCOMES, count_rows, data_rows
+from .measured import figure_columns
+from .statements import absent, describe_calibration, describe_hardening, note_on_figures
+from .tables import OUTCOMES, attack_rows, count_rows, data_rows
 from .templates import templates
 
 EMBEDDED_BASE = "sentence-transformers/all-MiniLM-L6-v2"
@@ -60,6 +60,7 @@ def _context(facts: Facts) -> dict[str, Any]:
         "pipeline_input": '{"text": "a prompt", "text_pair": "a response"}' if pair else '"a prompt"',
         "window": settings.window,
         "threshold": repr(settings.threshold),
+        "hardening": describe_hardening(facts),
         "training": _training(facts),
         **_figures(facts),
     }
@@ -75,14 +76,15 @@ def _training(facts: Facts) -> list[tuple[str, str]]:
         ("Seed", str(training["seed"])),
         *data_rows(training),
         ("Rewrites of unlabelled texts", rewrites[0][1]),
+        *attack_rows(training),
         *([("On CPUs", training["int8"]["sentence"])] if "int8" in training else []),
     ]
 
 
 def _figures(facts: Facts) -> dict[str, Any]:
-    found, missing = evaluations(facts), absent(facts)
+    missing = absent(facts)
     calibration = facts.training.get("calibration")
-    notes = [HELD_BACK_NOTE] if "held-back" in found else []
+    notes = [note] if (note := note_on_figures(facts)) else []
     notes += [missing[part] for part in ("figures", "test") if part in missing][:1]
     return {
         "figure_titles": TITLES,

@@ -78,11 +78,13 @@ class Mistake(_Part):
 class Scores(_Part):
     """``scores.json``: scores on the labels held back in calibration and on the test examples, where there are any.
 
-    ``mistakes`` are those on held-back labels, the most confident first; None where nothing was held back.
+    ``decision`` are the held-out examples by which the rounds of a hardening were decided. ``mistakes`` are those on
+    held-back labels, the most confident first; None where nothing was held back.
     """
 
     held_back: Scored | None = None
     test: Scored | None = None
+    decision: Scored | None = None
     mistakes: list[Mistake] | None = None
 
 
@@ -93,6 +95,11 @@ class Facts:
     settings: ModelSettings
     training: dict[str, Any]
     scores: Scores
+
+    @property
+    def hardened(self) -> bool:
+        """Tell whether the weights are those of a round of hardening."""
+        return "attacks" in self.training
 
 
 def worst_mistakes(records: Sequence[Record], scored: Scored, threshold: float, *, texts: bool) -> list[Mistake]:
@@ -133,10 +140,16 @@ def read_facts(folder: Path) -> Facts:
         training = json.loads((folder / TRAINING_FILE).read_text(encoding="utf-8"))
     except ValueError as error:
         raise ModelError(f"{folder / TRAINING_FILE} cannot be read: {error}; train the model again") from error
-    return Facts(settings, training, _read_scores(folder / SCORES_FILE))
+    return Facts(settings, training, read_scores(folder))
 
 
-def _read_scores(file: Path) -> Scores:
+def read_scores(folder: Path) -> Scores:
+    """Read a folder's scores.json; where there is none there are no scores.
+
+    Raises:
+        ModelError: it is damaged.
+    """
+    file = folder / SCORES_FILE
     if not file.is_file():
         return Scores()
     try:

@@ -7,13 +7,14 @@ from .facts import Facts, Scored
 from .figures import figures_of
 from .tables import classes
 
-SETS = {"test": "Test examples", "held-back": "Held-back labels"}
+SETS = {"test": "Test examples", "decision": "Held out to decide by", "held-back": "Held-back labels"}
 """The sets of scored examples, as a heading calls them; the first that is there gives the headline."""
 
 
 def scored_sets(facts: Facts) -> dict[str, Scored]:
     """Give the scored examples that there are, by the names of ``SETS``."""
-    sets = {"test": facts.scores.test, "held-back": facts.scores.held_back}
+    scores = facts.scores
+    sets = {"test": scores.test, "decision": scores.decision, "held-back": scores.held_back}
     return {name: scored for name, scored in sets.items() if scored}
 
 
@@ -22,7 +23,8 @@ def evaluations(facts: Facts) -> dict[str, dict[str, Any]]:
 
     Where somebody changed the threshold in railmatch.json, they are made anew from the scores.
     """
-    stored = {"test": facts.training.get("evaluation"), "held-back": facts.training.get("held_back")}
+    keys = {"test": "evaluation", "decision": "decision", "held-back": "held_back"}
+    stored = {name: facts.training.get(key) for name, key in keys.items()}
     scored = scored_sets(facts)
     threshold = facts.settings.threshold
     found = {name: evaluation for name, evaluation in stored.items() if evaluation}

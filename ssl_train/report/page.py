@@ -11,8 +11,15 @@ from .facts import Facts
 from .figures import TITLES, figures_of
 from .measured import SETS, evaluations, figure_columns, scored_sets
 from .plots import plot_histogram, plot_kept, plot_losses, plot_precision_recall, plot_reliability, plot_roc
-from .statements import HELD_BACK_NOTE, absent, describe_calibration, describe_mistakes, describe_operating_point
-from .tables import LEAKS, OUTCOMES, calibration_rows, count_rows, data_rows, run_rows, vote_rows
+from .statements import (
+    absent,
+    describe_calibration,
+    describe_hardening,
+    describe_mistakes,
+    describe_operating_point,
+    note_on_figures,
+)
+from .tables import LEAKS, OUTCOMES, attack_rows, calibration_rows, count_rows, data_rows, run_rows, vote_rows
 from .templates import templates
 
 HEADLINE = {"f1": "F1", "recall": "Harmful stopped (recall)", "fpr": "Harmless blocked", "auprc": "AUPRC"}
@@ -38,6 +45,8 @@ def _heading(facts: Facts, folder: str) -> dict[str, Any]:
         "facts": [*inputs, settings.created[:10]],
         "folder": folder,
         "threshold": f"{settings.threshold:.3f}",
+        "hardening": describe_hardening(facts),
+        "trained": "fine-tuning of the round that was kept" if facts.hardened else "last training, on all labels",
     }
 
 
@@ -50,7 +59,7 @@ def _figures(facts: Facts) -> dict[str, Any]:
         "headline_titles": list(HEADLINE.values()),
         "sentence": describe_operating_point(facts, first, found[first]) if first else "",
         "columns": figure_columns(facts),
-        "held_back_note": HELD_BACK_NOTE if "held-back" in found else "",
+        "held_back_note": note_on_figures(facts),
     }
 
 
@@ -86,12 +95,16 @@ def _calibration(facts: Facts) -> dict[str, Any]:
 
 def _inputs(facts: Facts) -> dict[str, Any]:
     training = facts.training
+    recipes = {"Recipe": training["recipe"]}
+    if "hardening" in training:
+        recipes["Recipe of the hardening"] = training["hardening"]["recipe"]
     return {
         "data": data_rows(training),
         "rewrites": count_rows(training.get("rewrites") or {}, OUTCOMES),
         "votes": vote_rows(training.get("votes") or {}),
+        "attacks": attack_rows(training),
         "leaks": count_rows(training.get("leaks") or {}, LEAKS),
         "run": run_rows(training, facts.settings),
         "versions": list((training.get("versions") or {}).items()),
-        "recipe": yaml.safe_dump(training["recipe"], sort_keys=False, allow_unicode=True),
+        "recipes": {name: yaml.safe_dump(each, sort_keys=False, allow_unicode=True) for name, each in recipes.items()},
     }

@@ -9,8 +9,11 @@ from .curves import operating_point, precision_recall, reliability, roc
 from .drawing import COLOURS, DASHES, Plot, drawn
 from .facts import Scored
 
-NAMES = {"test": "test examples", "held-back": "held-back labels"}
-"""The sets of scored examples, by the names that give them their colours."""
+NAMES = {"test": "test examples", "decision": "held out to decide by", "held-back": "held-back labels"}
+"""The sets of scored examples."""
+
+SET_COLOURS = COLOURS | {"decision": COLOURS["test"]}
+"""The colours of the sets, by their names; a hardening reads no test examples, so that two need never be told apart."""
 
 HISTOGRAM_BINS = 25
 
@@ -21,7 +24,7 @@ def plot_precision_recall(sets: Mapping[str, Scored], threshold: float) -> str:
         plot.unit_square("recall: share of harmful stopped", "precision")
         for name, scored in sets.items():
             plot.axes.plot(*precision_recall(scored), drawstyle="steps-post", **_line(name))
-            plot.axes.axhline(float(np.mean(scored.labels)), color=COLOURS[name], linewidth=0.8, linestyle=DASHES)
+            plot.axes.axhline(float(np.mean(scored.labels)), color=SET_COLOURS[name], linewidth=0.8, linestyle=DASHES)
             point = operating_point(scored, threshold)
             if point.precision is not None:
                 _mark(plot, point.recall, point.precision, name)
@@ -113,12 +116,12 @@ def plot_kept(history: Mapping[str, Sequence[float]]) -> str:
 
 def _line(name: str) -> dict[str, Any]:
     """Give a set's line its colour and its name in the legend."""
-    return {"color": COLOURS[name], "label": NAMES[name]}
+    return {"color": SET_COLOURS[name], "label": NAMES[name]}
 
 
 def _mark(plot: Plot, x: float, y: float, name: str) -> None:
     """Mark the operating point."""
-    plot.axes.plot([x], [y], marker="o", markersize=7, color=COLOURS[name], markeredgecolor=COLOURS["ink"])
+    plot.axes.plot([x], [y], marker="o", markersize=7, color=SET_COLOURS[name], markeredgecolor=COLOURS["ink"])
 
 
 def _name_threshold(plot: Plot, threshold: float) -> None:

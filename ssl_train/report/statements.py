@@ -10,10 +10,14 @@ from .tables import percent
 def describe_operating_point(facts: Facts, name: str, evaluation: Mapping[str, Any]) -> str:
     """Say what the threshold does to a set of examples: ``test`` or ``held-back``."""
     count = evaluation["harmful"] + evaluation["unharmful"]
-    kind = f"test {facts.settings.task}s" if name == "test" else "labels that were held back from training"
+    kinds = {
+        "test": f"test {facts.settings.task}s",
+        "decision": f"held-out {facts.settings.task}s that the rounds were decided by",
+        "held-back": "labels that were held back from training",
+    }
     return (
-        f"On {count:,} {kind}, the threshold of {evaluation['threshold']:.3f} stops {percent(evaluation['recall'])} of "
-        f"the harmful and blocks {percent(evaluation['fpr'])} of the harmless ones."
+        f"On {count:,} {kinds[name]}, the threshold of {evaluation['threshold']:.3f} stops "
+        f"{percent(evaluation['recall'])} of the harmful and blocks {percent(evaluation['fpr'])} of the harmless ones."
     )
 
 
@@ -21,9 +25,14 @@ def describe_calibration(facts: Facts, calibration: Mapping[str, Any]) -> str:
     """Say how temperature and threshold were found."""
     folds = facts.training["recipe"]["calibration"]["folds"]
     low, high = map(percent, calibration["fpr_interval"])
+    held_back = (
+        "Half of the held-out examples, which no round was trained on, were scored by this model"
+        if facts.hardened
+        else f"Every label was held back once, in {folds} rounds, and scored by a model that never saw it"
+    )
     return (
-        f"Every label was held back once, in {folds} rounds, and scored by a model that never saw it; these scores "
-        "alone chose the temperature and the threshold. It is the lowest threshold that blocks at most "
+        f"{held_back}; these scores alone chose the temperature and the threshold. It is the lowest threshold that "
+        "blocks at most "
         f"{100 * calibration['target_fpr']:.3g}% of the held-back harmless examples. There are "
         f"{calibration['unharmful']:,} of them, which leaves the true rate between {low} and {high} (95% interval)."
     )
@@ -40,10 +49,37 @@ def describe_mistakes(facts: Facts, held_back: Scored | None, calibration: Mappi
     return f"{number} on {len(labels):,} held-back labels, the surest first."
 
 
-HELD_BACK_NOTE = (
+_OF_FOLDS = (
     "Figures on held-back labels are those of the models of the calibration rounds, which were trained on fewer labels "
     "than the final one. Those at the threshold flatter a little, because the threshold was chosen on them."
 )
+
+_OF_ROUNDS = (
+    "Figures on held-back labels are those of this very model. Those at the threshold flatter a little, because the "
+    "threshold was chosen on them, and so do the figures on what was held out to decide by, because it chose the round."
+)
+
+
+def describe_hardening(facts: Facts) -> str:
+    """Say what attacked the model, for how long, and what it learnt from; empty where nothing did."""
+    told = facts.training.get("hardening")
+    if not told:
+        return ""
+    if not told["kept"]:
+        return f"It is {told['classifier']} as it was: no round of attacks by {told['generator']} improved it."
+    rounds = "1 adversarial round" if told["rounds"] == 1 else f"{told['rounds']} adversarial rounds"
+    learnt = sum(facts.training["attacks"].values())
+    return (
+        f"Hardened from {told['classifier']} in {rounds} by the generator {told['generator']}, of which round "
+        f"{told['kept']} was kept; {learnt} of the labelled examples it learnt from then are attacks."
+    )
+
+
+def note_on_figures(facts: Facts) -> str:
+    """Say how far the figures on held-back labels may be trusted; nothing where there are none."""
+    if not facts.training.get("held_back"):
+        return ""
+    return _OF_ROUNDS if facts.hardened else _OF_FOLDS
 
 
 def absent(facts: Facts) -> dict[str, str]:
@@ -51,7 +87,12 @@ def absent(facts: Facts) -> dict[str, str]:
     training, scores = facts.training, facts.scores
     found = {}
     if not training.get("evaluation"):
-        found["test"] = "There are no test figures: the recipe named no test data (data.test)."
+        found["test"] = (
+            "There are no test figures: a hardening reads no test data. Measure the model with: railmatch evaluate "
+            "MODEL DATA."
+            if facts.hardened
+            else "There are no test figures: the recipe named no test data (data.test)."
+        )
     if not training.get("calibration"):
         found["held_back"] = (
             "No labels were held back (calibration.folds was 0). So there are no mistakes to show, temperature and "
@@ -62,7 +103,7 @@ def absent(facts: Facts) -> dict[str, str]:
             "This run measured nothing: the recipe named no test data (data.test) and held no labels back "
             "(calibration.folds was 0). Measure the model with: railmatch evaluate MODEL DATA."
         )
-    if scores.test is None and scores.held_back is None:
+    if not (scores.test or scores.decision or scores.held_back):
         lost = "scores.json is not in the model folder" if len(found) < 2 else "no example was scored"
         found["scores"] = f"Nothing can be drawn here: {lost}."
     if training.get("calibration") and scores.mistakes is None:

@@ -1,5 +1,6 @@
 """The report's tables of names and values: calibration, data, augmentation, and what the run was made with."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -88,6 +89,32 @@ def vote_rows(votes: Mapping[str, Mapping[str, Any]]) -> Rows:
         (f"{title}, {VOTED[kind]}", count)
         for kind, counts in votes.items()
         for title, count in count_rows(counts, VOTE_OUTCOMES)
+    ]
+
+
+def attack_rows(training: Mapping[str, Any]) -> Rows:
+    """Count the attacks of a hardening: written, kept, rejected, learnt from, and what they broke; none without one."""
+    told = training.get("hardening")
+    if not told:
+        return []
+    harvests, learnt = told["harvests"], training.get("attacks")
+    rejected: Counter[str] = Counter()
+    for harvest in harvests:
+        rejected.update(harvest["rejected"])
+    return [
+        ("Started from", told["classifier"]),
+        ("Generator", " ".join(filter(None, (told["generator"], told["model"])))),
+        ("Rounds", f"{told['rounds']}, kept: {told['kept'] or 'the start'}"),
+        *([("Ended because", told["stopped"])] if told["stopped"] else []),
+        ("Texts written", f"{sum(harvest['texts'] for harvest in harvests):,}"),
+        ("Kept", f"{sum(harvest['kept'] for harvest in harvests):,}"),
+        *((f"Rejected: {reason}", f"{count:,}") for reason, count in rejected.most_common()),
+        *([("Learnt from in the round that was kept", classes(learnt))] if learnt else []),
+        *(
+            (f"Seeds broken by fresh attacks, {name}", percent(told[key]))
+            for name, key in (("before", "fresh_before"), ("after", "fresh_after"))
+            if told[key] is not None
+        ),
     ]
 
 

@@ -196,3 +196,8 @@ def test_a_folder_of_an_earlier_version_is_reported_too(tmp_path: Path):
     html = page(write_folder(tmp_path, Scores(), **dict.fromkeys(later)))
     assert "Labelled 10 Test 2 harmful, 2 unharmful" in words(section(html, "data"))
     assert "On 4 test prompts, the threshold of 0.300" in words(section(html, "figures"))
+
+
+def test_a_model_that_was_never_hardened_has_nothing_of_rounds(tmp_path: Path):
+    html = page(write_folder(tmp_path))
+    assert "ardened" not in html and "dversarial" not in html
