@@ -28,7 +28,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import click
 from railmatch.classifier.model import SafetyClassifier
 from serving_texts import Texts
-from soaking.found import breaches
+from soaking.found import Found, breaches
 from soaking.judges import guard_judge, service_judge
 from soaking.load import soak
 from soaking.model import made_model, scores_of
@@ -71,15 +71,22 @@ def main(
             model = made_model(Path(stack.enter_context(tempfile.TemporaryDirectory())) / "model")
         expected = scores_of(model, Texts(SafetyClassifier.load(model, device="cpu").tokenizer).mixed(count))
         for name in names:
-            with PARTS[name](model, deadline) as judge:
-                found = asyncio.run(soak(judge, expected, minutes * 60 / len(names), deadline + margin))
-            click.echo(f"{judge.name}: {found}")
-            wrong += [f"{judge.name}: {breach}" for breach in breaches(found, deadline + margin)]
-            all_found[judge.name] = found.as_dict()
+            found = asyncio.run(soaked(name, model, expected, minutes * 60 / len(names), deadline, margin))
+            click.echo(f"{name}: {found}")
+            wrong += [f"{name}: {breach}" for breach in breaches(found, deadline + margin)]
+            all_found[name] = found.as_dict()
     if json_file is not None:
         json_file.write_text(json.dumps({"found": all_found, "wrong": wrong}, indent=2) + "\n")
     if wrong:
         sys.exit("\n".join(wrong))
+
+
+async def soaked(
+    name: str, model: Path, expected: dict[str, float], seconds: float, deadline: float, margin: float
+) -> Found:
+    """Soak one part for some seconds."""
+    async with PARTS[name](model, deadline) as judge:
+        return await soak(judge, expected, seconds, deadline + margin)
 
 
 if __name__ == "__main__":

@@ -34,13 +34,13 @@ class TextsRequest(BaseModel):
     prompt: Texts | None = None
 
 
-def shared_service(request: Request) -> Service:
+async def shared_service(request: Request) -> Service:
     """Give what the endpoints share."""
     service: Service = request.app.state.service
     return service
 
 
-def task_of_path(request: Request) -> Task | None:
+async def task_of_path(request: Request) -> Task | None:
     """Read the task that an address begins with, as in ``/response/classify``; None where it does not.
 
     Raises:
