@@ -8,6 +8,7 @@ from typing import Any, Literal
 from nemoguardrails.actions import action
 from nemoguardrails.actions.rail_outcome import RailOutcome
 
+from ..classifier.tasks import LABELS
 from .conversation import asked_so_far, turns, unanswered
 from .guard import Guard
 from .in_use import ACTIONS
@@ -15,6 +16,8 @@ from .verdict import Verdict
 
 Source = Literal["user", "retrieval", "tool"]
 """Where a text that is judged as a prompt comes from."""
+
+HARMFUL = LABELS[1]
 
 _VARIABLES: dict[Source, str] = {"user": "user_message", "retrieval": "relevant_chunks", "tool": "tool_message"}
 """The context variable that holds it."""
@@ -110,10 +113,12 @@ def _texts_among(contents: Sequence[Any]) -> list[str]:
 def outcome(verdict: Verdict, guard: Guard, **about: Any) -> RailOutcome:
     """Tell NeMo what a verdict means; the metadata says what was found, and whether it was found at all.
 
-    A text that could not be judged gives a failed block, or where the config says ``fail: open`` an allowed text whose
-    metadata says ``undecided``.
+    The category is ``harmful`` or, where nothing was found, None: the models know no finer ones. A text that could not
+    be judged gives a failed block, or where the config says ``fail: open`` an allowed text whose metadata says
+    ``undecided``.
     """
-    metadata = {**verdict.as_dict(), "fail": guard.fail, **about}
+    category = HARMFUL if verdict.decision == "block" else None
+    metadata = {**verdict.as_dict(), "category": category, "fail": guard.fail, **about}
     if not guard.stops(verdict):
         return RailOutcome.allow(reason=verdict.reason, metadata=metadata)
     blocked = RailOutcome.block if verdict.decision == "block" else RailOutcome.failure

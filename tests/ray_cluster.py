@@ -59,6 +59,15 @@ def _is_of_ray(process: object) -> bool:
 
 def replicas() -> list[int]:
     """The process ids of the replicas that serve."""
+    return _actors("ServeReplica")
+
+
+def workers() -> list[int]:
+    """The process ids of the workers that judge a data set."""
+    return _actors("Judge")
+
+
+def _actors(word: str) -> list[int]:
     import psutil
 
     found = []
@@ -67,7 +76,7 @@ def replicas() -> list[int]:
             name = process.cmdline()
         except psutil.Error:
             continue
-        if name and name[0].startswith("ray::") and "ServeReplica" in name[0]:
+        if name and name[0].startswith("ray::") and word in name[0]:
             found.append(process.pid)
     return sorted(found)
 

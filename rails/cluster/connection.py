@@ -15,6 +15,8 @@ from .settings import ClusterSettings
 LOCAL = "local"
 """How Ray calls a cluster that it starts itself."""
 
+_log = logging.getLogger(__name__)
+
 
 @contextmanager
 def connected(settings: ClusterSettings) -> Iterator[None]:
@@ -37,11 +39,17 @@ def connected(settings: ClusterSettings) -> Iterator[None]:
 
 
 def gpu_share(settings: ClusterSettings) -> float:
-    """Say how many GPUs each process gets: what is set, else one where the cluster has any and they are wanted."""
-    if settings.gpus is not None:
-        return settings.gpus
-    there = ray.cluster_resources()  # type: ignore[no-untyped-call]  # not annotated there
-    return 1.0 if settings.device != "cpu" and there.get("GPU", 0) >= 1 else 0.0
+    """Say how many GPUs each process gets: what is set, else one where the cluster has any and they are wanted.
+
+    Where no machine has what a process asks for, Ray waits for one and does not say so; here a warning does.
+    """
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]  # not annotated there
+    machines = [node["Resources"] for node in nodes if node["Alive"]]
+    wanted = settings.device != "cpu" and any(machine.get("GPU", 0) >= 1 for machine in machines)
+    gpus = settings.gpus if settings.gpus is not None else float(wanted)
+    if not any(machine.get("CPU", 0) >= settings.cpus and machine.get("GPU", 0) >= gpus for machine in machines):
+        _log.warning("no machine of the cluster has cpus=%g and gpus=%g: waiting for one", settings.cpus, gpus)
+    return gpus
 
 
 def absolute(path: str) -> str:

@@ -78,5 +78,9 @@ def test_what_a_verdict_means_to_nemo(decision: str, fail: str, blocked: bool, f
     }[decision]
     told = outcome(verdict, Guard({}, fail=fail))
     assert (told.is_blocked, told.failed) == (blocked, failed)
-    assert told.metadata == {**verdict.as_dict(), "fail": fail}
+    assert told.metadata == {
+        **verdict.as_dict(),
+        "category": "harmful" if decision == "block" else None,
+        "fail": fail,
+    }
     assert told.reason == verdict.reason

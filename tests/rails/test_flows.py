@@ -157,9 +157,9 @@ def test_the_log_of_a_request_carries_score_and_threshold(config: Configs, trigg
     assert not answer.failed
     assert set(answer.metadata) == {
         "decision", "score", "threshold", "windows", "milliseconds", "reason", "task", "model", "version", "undone",
-        "fail",
+        "category", "fail",
     }  # fmt: skip
-    assert answer.metadata["decision"] == "block"
+    assert (answer.metadata["decision"], answer.metadata["category"]) == ("block", "harmful")
     assert answer.metadata["score"] > 0.99
     assert (answer.metadata["threshold"], answer.metadata["fail"]) == (0.5, "closed")
     assert answer.metadata["model"] == str(trigger_models / "response")

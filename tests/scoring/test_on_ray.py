@@ -1,4 +1,4 @@
-"""Scoring on a Ray: the same lines as on one machine, and a run whose command is killed is gone on with."""
+"""Scoring on a Ray: the same lines as on one machine, also where a worker or the command is killed."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,25 @@ def test_a_killed_run_is_gone_on_with_and_nothing_is_lost_or_twice(
     assert len({line["id"] for line in written(out)}) == ROWS
     score(str(log), tmp_path / "here", ScoreSettings(**settings))
     assert without_scores(out) == without_scores(tmp_path / "here")
+
+
+def test_a_worker_that_is_killed_loses_no_line(cluster: str, trigger_models: Path, log: Path, tmp_path: Path) -> None:
+    from ray_cluster import workers
+
+    out = tmp_path / "out"
+    sizes = {"workers": 1, "cpus": 0.5, "part_rows": 20, "block_bytes": 2000}
+    settings = ClusterScoreSettings(models=str(trigger_models), device="cpu", **sizes)
+    with ThreadPoolExecutor(1) as pool:
+        scoring = pool.submit(score, str(log), out, settings)
+        while not (out / "part-00000.jsonl").exists():
+            assert not scoring.done(), scoring.result()
+            time.sleep(0.01)
+        (worker,) = workers()
+        os.kill(worker, signal.SIGKILL)
+        assert len(written(out)) < ROWS
+        assert scoring.result().rows == ROWS
+    assert [line["decision"] for line in written(out)] == [decision(n) for n in range(ROWS - 1)] + ["allow"]
+    assert len({line["id"] for line in written(out)}) == ROWS
 
 
 def test_an_error_of_another_process_is_ours(cluster: str, trigger_models: Path, tmp_path: Path) -> None:
