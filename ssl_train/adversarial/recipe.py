@@ -12,6 +12,9 @@ GeneratorName = Literal["rl", "best_of_n", "endpoint", "none"]
 CAUSAL = ("rl", "best_of_n")
 """Generators that sample a causal language model of the user's."""
 
+ADAPTERS_RATE, WEIGHTS_RATE = 5e-5, 5e-6
+"""Learning rates of GRPO: what trl's guide names for adapters of a 0.6B model, and a tenth of it, as it advises."""
+
 MOST_VARIANTS = 16
 """So many variants of a text an endpoint is asked for."""
 
@@ -41,17 +44,23 @@ class RlSettings(Section):
     """GRPO: ``learning_share`` of a round's texts are written to learn from, ``group`` of a seed at a time.
 
     ``batch`` is groups a step; ``beta`` weighs the KL divergence from the model as it was, ``entropy`` the entropy of
-    what it writes, a gain. With ``lora`` only low-rank adapters of rank ``lora_rank`` learn.
+    what it writes, a gain. With ``lora`` only low-rank adapters of rank ``lora_rank`` learn. A ``learning_rate`` of
+    null is ``ADAPTERS_RATE`` for them and ``WEIGHTS_RATE`` for whole weights.
     """
 
     learning_share: float = Field(default=0.75, gt=0, lt=1)
     group: int = Field(default=8, ge=2)
     batch: int = Field(default=4, ge=1)
-    learning_rate: float = Field(default=1e-5, gt=0)
+    learning_rate: float | None = Field(default=None, gt=0)
     beta: float = Field(default=0.02, ge=0)
     entropy: float = Field(default=0.01, ge=0)
     lora: bool = True
     lora_rank: int = Field(default=16, ge=1)
+
+    @property
+    def rate(self) -> float:
+        """Give the learning rate: its own, else the usual one of what learns."""
+        return self.learning_rate or (ADAPTERS_RATE if self.lora else WEIGHTS_RATE)
 
 
 class GeneratorSettings(Section):

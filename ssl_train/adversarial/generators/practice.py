@@ -33,6 +33,9 @@ from . import Learned
 CHECKPOINTS = 5
 """How often a practice is saved on its way."""
 
+LORA_ALPHA = 32
+"""The same for every rank, so that the learning rate need not follow the rank (Schulman et al. 2025)."""
+
 CURVES = ("reward", "fool", "passed", "diversity", "kl", "entropy", "frac_reward_zero_std")
 """What is kept of trl's log, a value a step; the last is the share of groups of equal rewards, which teach nothing."""
 
@@ -128,7 +131,7 @@ def verbatim(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
 
 
 def _adapters(rank: int) -> LoraConfig:
-    return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
+    return LoraConfig(r=rank, lora_alpha=LORA_ALPHA, target_modules="all-linear", task_type="CAUSAL_LM")
 
 
 def configuration(practice: Practice, checkpoints: Path, size: int) -> GRPOConfig:
@@ -149,7 +152,7 @@ def configuration(practice: Practice, checkpoints: Path, size: int) -> GRPOConfi
         max_completion_length=settings.max_tokens,
         temperature=settings.temperature,
         top_p=settings.top_p,
-        learning_rate=rl.learning_rate,
+        learning_rate=rl.rate,
         lr_scheduler_type="constant",
         beta=rl.beta,
         entropy_coef=rl.entropy,

@@ -210,7 +210,7 @@ def test_no_memory_for_one_text(model: Path, reward: Reward, instructions: Instr
 def test_adapters_are_merged_into_an_ordinary_model(
     model: Path, reward: Reward, instructions: Instructions, tmp_path: Path
 ):
-    rl = {**SMALL, "lora": True, "lora_rank": 2, "learning_rate": 1e-2}
+    rl = {**SMALL, "lora": True, "lora_rank": 2, "learning_rate": 1e-3}
     writer = GrpoWriter(settings(model, **rl), instructions, device="cpu", seed=0, say=pytest.fail)
     writer.learn(SEEDS, reward, texts_a_seed=1, folder=tmp_path, advance=ignored)
     before, after = weights(model), weights(tmp_path / "model")
@@ -262,6 +262,18 @@ def test_prompts_are_practised_as_they_are_sampled(model: Path):
     assert found["input_ids"] == as_sampled
     assert verbatim(tokenizer).apply_chat_template(messages, tokenize=False) == prompt
     assert not tokenizer.chat_template
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of trl about transformers
+@pytest.mark.parametrize(
+    ("rl", "rate"),
+    [({}, 5e-5), ({"lora": False}, 5e-6), ({"learning_rate": 1e-3}, 1e-3)],
+)
+def test_adapters_learn_ten_times_as_fast_as_weights_unless_a_rate_is_set(
+    rl: dict[str, object], rate: float, model: Path, tmp_path: Path
+):
+    asked = settings(model).model_copy(update={"rl": RlSettings.model_validate(rl)})
+    assert configuration(Practice([], 1, asked, None, "cpu", 0), tmp_path, 32).learning_rate == rate
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of trl about transformers
