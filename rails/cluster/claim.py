@@ -25,9 +25,9 @@ def sole_command() -> Iterator[None]:
     Raises:
         SettingsError: another one serves from it.
     """
-    options = {"name": CLAIM, "namespace": CLAIM, "num_cpus": 0}
+    only = {"name": CLAIM, "namespace": CLAIM, "num_cpus": 0, "max_restarts": -1}  # its machine may go
     try:
-        claim: Any = ray.remote(Claim).options(**options).remote()
+        claim: Any = ray.remote(Claim).options(**only).remote()
     except ValueError as error:
         raise SettingsError(
             "another railmatch serve --ray serves from this cluster: end that one first (SIGTERM), have it load new "

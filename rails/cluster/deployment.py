@@ -16,6 +16,9 @@ NAME = "railmatch"
 MOST_REQUESTS = 512
 """Requests at a time that one replica is sent; its engine shares their forward passes."""
 
+MOST_WAITING = 1024
+"""Requests that wait at one machine for a replica, as many as callers wait for an engine; Ray would take any number."""
+
 
 def described(settings: ReplicaSettings, orders: Orders, *, version: str, gpus: float) -> Deployment:
     """Describe the replicas; Serve changes what has changed of the description it had before.
@@ -30,6 +33,7 @@ def described(settings: ReplicaSettings, orders: Orders, *, version: str, gpus: 
         name=NAME,
         user_config=orders.as_dict(),
         max_ongoing_requests=MOST_REQUESTS,
+        max_queued_requests=MOST_WAITING,
         graceful_shutdown_timeout_s=settings.body_seconds + settings.deadline + GRACE,
         ray_actor_options={"num_cpus": settings.cpus, "num_gpus": gpus},
         **_number(settings),

@@ -25,7 +25,7 @@ class ServiceSettings(OptionSettings):
         burst: how many requests may come at once before ``rate_limit`` counts; twice the limit when left out.
         max_body: most bytes of a request.
         max_texts: most texts of a request.
-        max_connections: most connections at a time; whoever comes then is turned away without an answer.
+        max_connections: most connections at a time; the requests of others are refused.
         header_seconds: how long a connection may stay open without the headers of a request being complete.
         body_seconds: how long the body of a request may take to arrive.
         deadline: seconds, at most an hour, after which a text counts as not judged.

@@ -26,6 +26,10 @@ def test_their_number_is_fixed_or_follows_the_load() -> None:
     assert (scaling.min_replicas, scaling.max_replicas, scaling.target_ongoing_requests) == (2, 5, 8.0)
 
 
+def test_no_more_requests_wait_than_can_be_answered() -> None:
+    assert (description().max_ongoing_requests, description().max_queued_requests) == (512, 1024)
+
+
 def test_new_orders_reach_the_replicas_that_run() -> None:
     """Asks Ray's own code what it would do: should it change, updates would replace the processes."""
     from railmatch.rails.cluster.replica import Orders
