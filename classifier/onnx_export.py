@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import logging
 import tempfile
 import warnings
@@ -29,9 +30,10 @@ from .onnx_folder import (
     ExportReport,
     weights_hash,
 )
+from .onnx_fusing import fused
 from .onnx_session import OnnxNetwork
 from .onnx_smoothing import smooth
-from .padding import INPUTS
+from .padding import INPUTS, padded
 from .storage import folder_replaced_atomically, write_text_atomically
 from .tasks import LABELS
 
@@ -71,19 +73,34 @@ def export_int8(classifier: SafetyClassifier, folder: Path, check_on: Sequence[E
     expected = judge.predict_proba(check_on)
     with folder_replaced_atomically(folder / ONNX_FOLDER) as target:
         file = target / ONNX_FILE
-        try:
-            _write_int8(judge, check_on[:SMOOTHED_ON], file)
-            report = _compared(expected, _scores(file, judge, check_on), stated)
-        except OSError:
-            raise
-        except Exception as error:  # the exporter refuses what it does not know with errors of every kind
-            why = f"the network cannot be exported: {reason(error)}"
-            report = stated.model_copy(update={"reason": why})
-        if not report.kept:
+        for fuse in (True, False):
+            report = _written(judge, check_on, file, expected, stated, fuse=fuse)
+            if report.kept:
+                break
+        else:
             file.unlink(missing_ok=True)
         write_text_atomically(target / REPORT_FILE, report.model_dump_json(indent=2) + "\n")
     _log.log(logging.INFO if report.kept else logging.WARNING, "%s: %s", folder, report.sentence)
     return report
+
+
+def _written(
+    judge: SafetyClassifier,
+    check_on: Sequence[Exchange],
+    file: Path,
+    expected: np.ndarray,
+    stated: ExportReport,
+    *,
+    fuse: bool,
+) -> ExportReport:
+    """Write the int8 form and report how close it is, or why there is none."""
+    try:
+        _write_int8(judge, check_on[:SMOOTHED_ON], file, fuse=fuse)
+        return _compared(expected, _scores(file, judge, check_on), stated)
+    except OSError:
+        raise
+    except Exception as error:  # the exporter refuses what it does not know with errors of every kind
+        return stated.model_copy(update={"reason": f"the network cannot be exported: {reason(error)}"})
 
 
 def _compared(expected: np.ndarray, found: np.ndarray, stated: ExportReport) -> ExportReport:
@@ -111,31 +128,42 @@ def _scores(file: Path, classifier: SafetyClassifier, exchanges: Sequence[Exchan
     return np.array([max(scores) if np.isfinite(scores).all() else np.nan for scores in judged])
 
 
-def _write_int8(classifier: SafetyClassifier, examples: Sequence[Exchange], file: Path) -> None:
-    """Smooth the classifier's network, which is a copy, and write it in int8."""
-    smooth(classifier.network, lambda: classifier.predict_proba(examples))
-    with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
+def _write_int8(classifier: SafetyClassifier, examples: Sequence[Exchange], file: Path, *, fuse: bool) -> None:
+    """Write the classifier's network in int8, smoothed on examples."""
+    with tempfile.TemporaryDirectory(dir=file.parent) as scratch, _silent_root_logger():
         exact = Path(scratch) / "float32.onnx"
         _write_float32(classifier.network, exact)
-        with _silent_root_logger():
-            quantize_dynamic(
-                exact,
-                file,
-                per_channel=True,
-                op_types_to_quantize=["MatMul"],
-                nodes_to_exclude=_heads(onnx.load(exact).graph),
-                weight_type=QuantType.QInt8,
-            )
+        model = fused(exact, config_of(classifier.network)) if fuse else onnx.load(exact)
+        products = _products(model.graph)
+        smooth(model, products, _feeds(model.graph, classifier, examples))
+        quantize_dynamic(
+            model,
+            file,
+            per_channel=True,
+            nodes_to_quantize=[node.name for node in products],
+            weight_type=QuantType.QInt8,
+            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
+        )
 
 
-def _heads(graph: onnx.GraphProto) -> list[str]:
-    """Name the products on pooled features: they cost nothing, and their rounding would go right into the scores.
+def _products(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """Find the products of states with weights.
 
-    Those are the graph's Gemm nodes, which the quantiser turns into MatMul and renames, and whatever gives two logits.
+    Not those on pooled features, which cost nothing, and whose rounding would go right into the scores: they are the
+    graph's Gemm nodes, and whatever gives two logits.
     """
-    logits = {entry.name for entry in graph.initializer if entry.dims[-1:] == [len(LABELS)]}
-    last = [node.name for node in graph.node if node.op_type == "MatMul" and node.input[1] in logits]
-    return last + [f"{node.name}_MatMul" for node in graph.node if node.op_type == "Gemm"]
+    weights = {entry.name for entry in graph.initializer if entry.dims[-1:] != [len(LABELS)]}
+    return [node for node in graph.node if node.op_type in ("MatMul", "Attention") and node.input[1] in weights]
+
+
+def _feeds(
+    graph: onnx.GraphProto, classifier: SafetyClassifier, examples: Sequence[Exchange]
+) -> Iterator[dict[str, np.ndarray]]:
+    """Give the inputs of the graph for each window of examples."""
+    names = [entry.name for entry in graph.input]
+    for window in itertools.chain.from_iterable(classifier.encode(examples)):
+        feed = dict(zip(INPUTS, padded([window], pad=0), strict=True))
+        yield {name: feed[name] for name in names}
 
 
 @contextlib.contextmanager

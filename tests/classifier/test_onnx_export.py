@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from railmatch.classifier.inputs import Exchange
 from railmatch.classifier.model import SafetyClassifier
 from railmatch.classifier.onnx_export import export_int8
 from railmatch.classifier.onnx_folder import ExportReport, read_report, weights_hash
+from railmatch.classifier.onnx_fusing import fused
 from railmatch.classifier.onnx_session import OnnxNetwork
+from transformers import PreTrainedConfig
 
 TEXTS = [Exchange(f"how do i {word} " * (1 + number)) for number, word in enumerate(["bake", "steal", "read", "walk"])]
 
@@ -73,10 +76,29 @@ def test_matrix_products_are_int8_and_the_rest_is_not(tiny_encoder: Path, tmp_pa
     export_int8(classifier, tmp_path, TEXTS)
     graph = onnx.load(tmp_path / "onnx" / "model_int8.onnx").graph
     types = {entry.name: onnx.TensorProto.DataType.Name(entry.data_type) for entry in graph.initializer}
-    products = [node for node in graph.node if node.op_type == "MatMulInteger"]
-    assert len(products) == 12  # query, key, value, output and both feed-forward layers of two layers
+    products = [node for node in graph.node if node.op_type in ("MatMulInteger", "QAttention")]
+    counts = Counter(node.op_type for node in products)
+    assert counts == {
+        "QAttention": 2,
+        "MatMulInteger": 6,
+    }  # attention, its output, both feed-forward layers; two layers
     assert {types[node.input[1]] for node in products} == {"INT8"}
     assert {types[name] for name in types if name.endswith("embeddings.weight")} == {"FLOAT"}
+
+
+def test_where_fusing_changes_the_scores_the_graph_stays_as_it_is(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(file: Path, config: PreTrainedConfig) -> onnx.ModelProto:
+        model = fused(file, config)
+        model.graph.node.remove(next(node for node in model.graph.node if node.op_type == "Attention"))
+        return model
+
+    monkeypatch.setattr(onnx_export, "fused", broken)
+    report = export_int8(saved(tmp_path, str(tiny_encoder)), tmp_path, TEXTS)
+    graph = onnx.load(tmp_path / "onnx" / "model_int8.onnx").graph
+    assert report.kept
+    assert Counter(node.op_type for node in graph.node)["MatMulInteger"] == 12
 
 
 def test_several_heads_become_their_mean(tiny_encoder: Path, tmp_path: Path) -> None:
