@@ -37,6 +37,7 @@ from railmatch.classifier.errors import SettingsError
 @click.option("--suite", type=click.Choice([*SUITES, "all"]), default="core", help="Which cells.")
 @click.option("--task", "tasks", multiple=True, type=click.Choice(TASKS), default=TASKS, help="Only this task.")
 @click.option("--row", "patterns", multiple=True, default=["*"], help="Only rows of this name, '*' for any part.")
+@click.option("--only", default="*", help="Only cells whose line in --list fits, '*' for any part: '*250 votes*'.")
 @click.option("--labels", multiple=True, type=int, help="Only this number of labels.")
 @click.option("--seeds", default="0,1,2", help="Seeds, separated by commas.")
 @click.option("--set", "overrides", multiple=True, help="Further settings of the recipe, key=value.")
@@ -50,6 +51,7 @@ def main(
     suite: str,
     tasks: tuple[str, ...],
     patterns: tuple[str, ...],
+    only: str,
     labels: tuple[int, ...],
     seeds: str,
     overrides: tuple[str, ...],
@@ -69,7 +71,8 @@ def main(
         return
     pools = {task: pool_size(data, task) for task in tasks}
     cells = cells_of(suite, tasks=tasks, seeds=_numbers(seeds), pools=pools, labels=labels, settings=overrides)
-    names = _names([cell for cell in cells if any(fnmatch(cell.row, pattern) for pattern in patterns)], settings)
+    chosen = [cell for cell in cells if any(fnmatch(cell.row, pattern) for pattern in patterns)]
+    names = _names([cell for cell in chosen if fnmatch(str(cell), only)], settings)
     if only_list:
         done = _finished(results)
         click.echo(listing([cell for cell, name in names.items() if name not in done], results.rows()))
@@ -90,7 +93,7 @@ def _numbers(written: str) -> list[int]:
 def _names(cells: Sequence[Cell], settings: Settings) -> dict[Cell, str]:
     """Name each cell with its settings; this refuses settings that are not allowed before anything is run."""
     if not cells:
-        raise click.UsageError("no cell fits: the suite has no such --row, --labels or --task")
+        raise click.UsageError("no cell fits: the suite has no such --row, --only, --labels or --task")
     try:
         return {cell: _name(cell, settings.fingerprint(cell)) for cell in cells}
     except SettingsError as error:
