@@ -1,23 +1,28 @@
 """What adversarial rounds are worth on real texts: attack success before and after, and what it costs on clean ones.
 
-    python benchmarks/adversarial.py DATA --out adversarial.json --page docs/benchmarks.md   # a quarter of an hour
-    python benchmarks/adversarial.py DATA --out adversarial.json --generators none,endpoint,best_of_n --lm MODEL
-    python benchmarks/adversarial.py DATA --out x.json --seeds 40 --rows 60 --steps 2         # only to see that it runs
+    python benchmarks/adversarial.py DATA --out adversarial.jsonl --seeds 0,1,2 --page docs/benchmarks.md
+    python benchmarks/adversarial.py DATA --out adversarial.jsonl --generators none,endpoint,best_of_n --lm MODEL
+    python benchmarks/adversarial.py DATA --out x.jsonl --texts 40 --rows 120 --steps 2    # only to see that it runs
 
 DATA is a folder with prompt_labelled, prompt_unlabelled, prompt_unlabelled_labels, prompt_rewrites, prompt_votes and
 prompt_test (.jsonl). 200 labels train the classifier under attack (or name one by --model, with its --training recipe),
-1,400 others the judge (or --judge); 400 decide. Seeds are texts of the pool that have recorded rewrites and a sure vote
-(0 or 4) of a language model, which stands for their label. The generator ``endpoint`` replays the rewrites;
+1,400 others the judge (or --judge); 400 decide. Attacks start from texts of the pool that have recorded rewrites and a
+sure vote (0 or 4) of a language model, which stands for their label. The generator ``endpoint`` replays the rewrites;
 ``best_of_n`` and ``rl`` sample --lm. Every generator may have as many attacks accepted as the others (--accepted). All
 thresholds are those of 5% harmless texts blocked on the same half of the 400.
 
-Measured are the classifier as it was and the one that each generator's rounds kept: the share of seeds, of those never
+Measured are the classifier as it was and the one that each generator's rounds kept: the share of texts, of those never
 trained on that are judged rightly as they are, that some recorded rewrite turns (by true labels, which nothing else
 sees); F1 and AUPRC on the test split; and the share of blocked test texts that stay blocked when obfuscated.
+
+A seed deals labels and texts anew and is that of every training. A line of figures for each seed and generator is
+appended to the results; what is there is not run again, and several processes may work on one file: each claims a seed.
+Lines of other settings are neither counted nor shown. The table gives means over the seeds, and standard deviations.
 """
 
+import hashlib
 import json
-import sys
+import statistics
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -26,18 +31,21 @@ from typing import Any
 
 import click
 import yaml
+from attack_data import Data
+from label_efficiency.results import Results
 from marked_page import write_between
 
 HERE = Path(__file__).parent
 
-LABELS, JUDGE_LABELS, HELD_OUT = 200, 1400, 400
+RECIPE = HERE / "minilm.yml"
+
+START = "as it was"
+"""The row of the classifier under attack."""
+
 TARGET_FPR = 0.05
 
 OBFUSCATED = 80
 """So many harmful test texts are obfuscated, in every way: most ways make a text several times as many tokens."""
-
-SURE = {0: "unharmful", 4: "harmful"}
-"""What the votes mean that are sure enough to stand for a label."""
 
 COLUMNS = {
     "attacks learnt from": ("accepted", "{:.0f}"),
@@ -54,51 +62,6 @@ COLUMNS = {
 Row = dict[str, Any]
 
 
-def rows_of(file: Path) -> list[Row]:
-    """Read a file of JSON objects."""
-    with file.open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines if line.strip()]
-
-
-def write_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write one JSON object a line."""
-    file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-
-
-class Data:
-    """The parts of the data, as files of a scratch folder."""
-
-    def __init__(self, source: Path, scratch: Path, *, seeds: int, rows: int | None) -> None:
-        """Deal labelled rows and seeds; ``rows`` cuts every part, which shows only that the benchmark runs."""
-        self.scratch = scratch
-        labelled = sorted(rows_of(source / "prompt_labelled.jsonl"), key=lambda row: str(row["id"]))
-        start = 0
-        for name, size in (("classifier", LABELS), ("judge", JUDGE_LABELS), ("held_out", HELD_OUT)):
-            write_rows(scratch / f"{name}.jsonl", labelled[start : start + size][:rows])
-            start += size
-        self.test = rows_of(source / "prompt_test.jsonl")[:rows]
-        write_rows(scratch / "test.jsonl", self.test)
-        self._deal_seeds(source, seeds)
-
-    def _deal_seeds(self, source: Path, most: int) -> None:
-        votes = {row["id"]: row["vote"] for row in rows_of(source / "prompt_votes.jsonl")}
-        self._truth = {row["id"]: row["label"] for row in rows_of(source / "prompt_unlabelled_labels.jsonl")}
-        rewrites = {row["id"]: row["rewrites"] for row in rows_of(source / "prompt_rewrites.jsonl") if row["rewrites"]}
-        pool = {
-            row["id"]: row["prompt"] for row in rows_of(source / "prompt_unlabelled.jsonl") if row["id"] in rewrites
-        }
-        sure = [name for name in sorted(pool) if votes.get(name) in SURE]
-        train, fresh = sure[::2][:most], sure[1::2][:most]
-        seeds = [{"id": name, "prompt": pool[name], "label": SURE[votes[name]]} for name in train]
-        write_rows(self.scratch / "seeds.jsonl", seeds)
-        write_rows(self.scratch / "recorded.jsonl", [{"id": name, "rewrites": rewrites[name]} for name in train])
-        self.fresh = [(self._truth[name], pool[name], rewrites[name]) for name in fresh]
-
-    def file(self, name: str) -> str:
-        """Give the path of a part."""
-        return str(self.scratch / f"{name}.jsonl")
-
-
 def training_of(data: Data, part: str, steps: int | None) -> Any:
     """Give the recipe that trains on one part of the labelled rows, supervised, with the settings of minilm.yml."""
     from railmatch.ssl_train.recipe.file import load_recipe
@@ -108,9 +71,10 @@ def training_of(data: Data, part: str, steps: int | None) -> Any:
         "method.name=supervised",
         "export.int8=false",
         "calibration.folds=0",
+        f"seed={data.seed}",
         *([] if steps is None else [f"training.steps={steps}"]),
     ]
-    return load_recipe(HERE / "minilm.yml", changes)
+    return load_recipe(RECIPE, changes)
 
 
 def train_part(data: Data, part: str, steps: int | None) -> tuple[Path, Path]:
@@ -131,7 +95,7 @@ def calibrated(folder: Path, data: Data) -> Path:
     from railmatch.ssl_train.adversarial.originals import deal_held_out
     from railmatch.ssl_train.data.records import load_records
 
-    held_out = deal_held_out(load_records(data.file("held_out"), "prompt", labelled=True), 0, TARGET_FPR)
+    held_out = deal_held_out(load_records(data.file("held_out"), "prompt", labelled=True), data.seed, TARGET_FPR)
     classifier = SafetyClassifier.load(folder, device="cpu")
     calibrate(classifier, held_out.calibration, TARGET_FPR, classifier.settings.training or {})
     classifier.save(data.scratch / "start")
@@ -154,11 +118,12 @@ def recipe_of(
     return HardenRecipe.model_validate(
         {
             "task": "prompt",
+            "seed": data.seed,
             "classifier": str(classifier),
             "training": str(training),
             "held_out": data.file("held_out"),
             "seeds": {"source": data.file("seeds")},
-            "generator": {"name": generator, "texts_a_seed": options["texts"], **kinds[generator]},
+            "generator": {"name": generator, "texts_a_seed": options["variants"], **kinds[generator]},
             "judges": {} if generator == "none" else {"classifiers": [{"model": str(judge)}]},
             "harvest": {"accepted": options["accepted"], "a_category": options["accepted"], "a_seed": 1},
             "rounds": options["rounds"],
@@ -209,7 +174,6 @@ def run_generator(generator: str, data: Data, paths: tuple[Path, Path, Path], op
     from railmatch.ssl_train.adversarial.run import harden
     from railmatch.ssl_train.progress import terminal_progress
 
-    begun = time.perf_counter()
     recipe = recipe_of(generator, data, *paths, options)
     found = harden(
         recipe,
@@ -221,19 +185,62 @@ def run_generator(generator: str, data: Data, paths: tuple[Path, Path, Path], op
     last = data.scratch / f"hardened-{generator}" / "rounds" / str(len(outcome.figures) - 1) / "model"
     kept = last if last.exists() else found.model  # every row is measured after as many rounds, whatever was decided
     accepted = sum(told["kept"] for told in outcome.harvests[: len(outcome.figures) - 1])
-    seconds = round(time.perf_counter() - begun, 1)
-    told = {"best": outcome.best, "stopped": outcome.stopped, "harvests": outcome.harvests, "seconds": seconds}
+    told = {"best": outcome.best, "stopped": outcome.stopped, "harvests": outcome.harvests}
     return {"accepted": accepted, **measure(kept, data), **told}
 
 
-def table(found: Mapping[str, Row]) -> str:
-    """Lay the figures out as Markdown."""
-    lines = [f"| | {' | '.join(COLUMNS)} |", f"| --- |{' --- |' * len(COLUMNS)}"]
-    for name, row in found.items():
-        values = [(row.get(figure), form) for figure, form in COLUMNS.values()]
-        cells = ["-" if value is None else form.format(value) for value, form in values]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+def run_seed(
+    source: Path, seed: int, missing: Sequence[str], results: Results, settings: Row, paths: Mapping[str, Path]
+) -> None:
+    """Train the judge and the classifier of a seed, and add the rows of it that are missing."""
+    with tempfile.TemporaryDirectory() as name:
+        data = Data(source, Path(name), seed=seed, texts=settings["texts"], rows=settings["rows"])
+        judge = paths.get("judge") or train_part(data, "judge", settings["steps"])[0]
+        if "model" in paths:
+            classifier, training = paths["model"], paths["training"]
+        else:
+            classifier, training = train_part(data, "classifier", settings["steps"])
+        classifier = calibrated(classifier, data)
+        for row in missing:
+            begun = time.perf_counter()
+            if row == START:
+                figures = measure(classifier, data)
+            else:
+                figures = run_generator(row, data, (classifier, training, judge), settings)
+            seconds = round(time.perf_counter() - begun, 1)
+            results.add({"seed": seed, "row": row, "settings": settings, **figures, "seconds": seconds})
+
+
+def finished(results: Results, settings: Row) -> dict[tuple[int, str], Row]:
+    """Give the rows of these settings by seed and name."""
+    return {(row["seed"], row["row"]): row for row in results.rows() if row["settings"] == settings}
+
+
+def table(rows: Sequence[Row], names: Sequence[str]) -> str:
+    """Lay means over the seeds out as Markdown, with standard deviations where there are several, in this order."""
+    lines = [f"| | seeds | {' | '.join(COLUMNS)} |", f"| --- | --- |{' --- |' * len(COLUMNS)}"]
+    for name in names:
+        found = [row for row in rows if row["row"] == name]
+        cells = [cell([row.get(figure) for row in found], form) for figure, form in COLUMNS.values()]
+        lines.append(f"| {name} | {len(found)} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def cell(values: Sequence[float | None], form: str) -> str:
+    """Write the mean of the values that there are, with their standard deviation, or a dash."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "-"
+    spread = f" ± {form.format(statistics.stdev(known))}" if len(known) > 1 else ""
+    return form.format(statistics.mean(known)) + spread
+
+
+def numbers(context: click.Context, parameter: click.Parameter, written: str) -> list[int]:
+    """Read whole numbers between commas."""
+    try:
+        return [int(number) for number in written.split(",")]
+    except ValueError:
+        raise click.BadParameter("write whole numbers, such as 0,1,2") from None
 
 
 FILE = click.Path(path_type=Path)
@@ -241,38 +248,37 @@ FILE = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("source", metavar="DATA", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--out", type=FILE, required=True, help="Write all figures to this file, as JSON.")
+@click.option("--out", type=FILE, required=True, help="Results, appended to as JSON lines.")
+@click.option("--seeds", default="0", show_default=True, callback=numbers, help="Seeds, separated by commas.")
 @click.option("--generators", default="none,endpoint", show_default=True, help="none, endpoint, best_of_n, rl.")
 @click.option("--model", type=FILE, help="A trained classifier of prompts to attack, instead of training one.")
 @click.option("--training", type=FILE, help="The recipe that it was trained by.")
 @click.option("--judge", type=FILE, help="A trained classifier that judges, instead of training one.")
 @click.option("--lm", help="Folder or Hub id of a causal language model, for best_of_n and rl.")
 @click.option("--template", type=click.Choice(["chat", "plain"]), default="chat", show_default=True)
-@click.option("--seeds", default=350, show_default=True, help="Seeds to train on, and as many to measure on.")
-@click.option("--texts", default=2, show_default=True, help="Texts written for each seed.")
+@click.option("--texts", default=350, show_default=True, help="Texts to attack, and as many to measure on.")
+@click.option("--variants", default=2, show_default=True, help="Attacks written on each text.")
 @click.option("--accepted", default=84, show_default=True, help="Attacks accepted of a round, at most.")
 @click.option("--rounds", default=1, show_default=True)
 @click.option("--rows", type=int, help="Cut labelled and test rows to so many: only to see that it runs.")
 @click.option("--steps", type=int, help="Steps of every training: only to see that it runs.")
 @click.option("--page", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Write the table here, too.")
-def main(source: Path, out: Path, generators: str, page: Path | None, **options: Any) -> None:
+def main(source: Path, out: Path, seeds: list[int], generators: str, page: Path | None, **options: Any) -> None:
     """Harden a classifier by each generator and print what that gave."""
     if bool(options["model"]) != bool(options["training"]):
         raise click.UsageError("--model and --training go together: a classifier goes on learning from its own data")
-    names = {name: Path(options[name]).resolve() for name in ("model", "training", "judge") if options[name]}
-    with tempfile.TemporaryDirectory() as name:
-        data = Data(source, Path(name), seeds=options["seeds"], rows=options["rows"])
-        judge = names.get("judge") or train_part(data, "judge", options["steps"])[0]
-        if options["model"]:
-            classifier, training = names["model"], names["training"]
-        else:
-            classifier, training = train_part(data, "classifier", options["steps"])
-        classifier = calibrated(classifier, data)
-        found = {"as it was": measure(classifier, data)}
-        for generator in generators.split(","):
-            found[generator] = run_generator(generator, data, (classifier, training, judge), options)
-            out.write_text(json.dumps({"argv": sys.argv[1:], "rows": found}, indent=2) + "\n", encoding="utf-8")
-    text = table(found)
+    paths = {name: Path(options[name]).resolve() for name in ("model", "training", "judge") if options[name]}
+    recipe = hashlib.sha256(RECIPE.read_bytes()).hexdigest()[:16]
+    settings = options | {name: str(path) for name, path in paths.items()} | {"recipe": recipe}
+    results, names = Results(out.resolve()), [START, *generators.split(",")]
+    for seed in seeds:
+        with results.claim(f"seed {seed} of {json.dumps(settings)}") as mine:
+            done = finished(results, settings)
+            missing = [name for name in names if (seed, name) not in done]
+            if mine and missing:
+                run_seed(source, seed, missing, results, settings, paths)
+    rows = [row for (seed, _), row in finished(results, settings).items() if seed in seeds]
+    text = table(rows, names)
     click.echo(text)
     if page is not None:
         write_between(page, "adversarial.py", text)

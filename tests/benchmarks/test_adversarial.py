@@ -1,9 +1,14 @@
 """The benchmark of adversarial rounds: how it deals its data, and how it counts seeds that are turned."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
-from adversarial import Data, table, turned_share
+from adversarial import RECIPE, START, finished, main, table, turned_share
+from attack_data import Data
+from click.testing import CliRunner
+from label_efficiency.results import Results
 from railmatch.classifier.model import SafetyClassifier
 from small_training import write_rows
 
@@ -11,10 +16,9 @@ NAMES = ("unharmful", "harmful")
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Data:
+def source(tmp_path: Path) -> Path:
     """Twelve pool texts with two rewrites each; those of odd numbers are harmful, and two votes are unsure."""
-    source, scratch = tmp_path / "source", tmp_path / "scratch"
-    scratch.mkdir()
+    source = tmp_path / "source"
     pool = [{"id": f"p{n:02}", "prompt": ("a weapon " if n % 2 else "a cake ") + str(n)} for n in range(12)]
     write_rows(source / "prompt_unlabelled.jsonl", pool)
     write_rows(
@@ -26,15 +30,23 @@ def data(tmp_path: Path) -> Data:
     )
     write_rows(
         source / "prompt_rewrites.jsonl",
-        [
-            {"id": f"p{n:02}", "rewrites": [f"a gun {n}" if n == 3 else f"a weapon {n}", f"a weapon {n}!"]}
-            for n in range(12)
-        ],
+        [{"id": f"p{n:02}", "rewrites": [f"a weapon {n}", f"a weapon {n}!"]} for n in range(12)],
     )
     rows = [{"id": f"l{n:03}", "prompt": f"text {n}", "label": NAMES[n % 2]} for n in range(2000)]
     write_rows(source / "prompt_labelled.jsonl", rows)
     write_rows(source / "prompt_test.jsonl", rows[:4])
-    return Data(source, scratch, seeds=100, rows=None)
+    return source
+
+
+def dealt(source: Path, seed: int) -> Data:
+    scratch = source.parent / f"scratch-{seed}"
+    scratch.mkdir(exist_ok=True)
+    return Data(source, scratch, seed=seed, texts=100, rows=None)
+
+
+@pytest.fixture
+def data(source: Path) -> Data:
+    return dealt(source, 0)
 
 
 def lines(data: Data, name: str) -> list[str]:
@@ -47,21 +59,76 @@ def test_no_row_is_in_two_parts(data: Data):
     assert len(set.union(*parts)) == 2000
 
 
-def test_seeds_are_texts_with_a_sure_vote_every_second_one_kept_for_measuring(data: Data):
-    assert len(lines(data, "seeds")) == 5 and len(data.fresh) == 5
-    assert '"label": "unharmful"' in lines(data, "seeds")[0]
-    assert data.fresh[0] == ("harmful", "a weapon 1", ["a weapon 1", "a weapon 1!"])
+def test_half_of_the_texts_with_a_sure_vote_are_attacked_and_half_measure(data: Data):
+    attacked = {json.loads(line)["prompt"]: json.loads(line)["label"] for line in lines(data, "seeds")}
+    measured = {text: truth for truth, text, _ in data.fresh}
+    assert len(attacked) == len(measured) == 5
+    sure = {("a weapon " if n % 2 else "a cake ") + str(n): NAMES[n % 2] for n in range(10)}
+    assert attacked | measured == sure
 
 
-def test_a_seed_is_turned_by_its_worst_rewrite(data: Data, trigger_models: Path):
+def test_every_seed_deals_anew_and_always_alike(source: Path, data: Data):
+    parts = ("classifier", "judge", "held_out", "seeds")
+    assert [lines(dealt(source, 0), name) for name in parts] == [lines(data, name) for name in parts]
+    other = dealt(source, 1)
+    assert all(sorted(lines(other, name)) != sorted(lines(data, name)) for name in parts)
+
+
+def test_a_text_is_turned_by_its_worst_rewrite(data: Data, trigger_models: Path):
     classifier = SafetyClassifier.load(trigger_models / "prompt", device="cpu")  # "weapon" is what it knows
-    # fresh are the odd ones 1, 3, 5, 7, 9, all harmful and all found; of 3 one rewrite names no weapon
-    assert turned_share(classifier, 1, data) == pytest.approx(1 / 5)
+    data.fresh = [
+        ("harmful", "a weapon 1", ["a weapon", "the weapon"]),
+        ("harmful", "a weapon 2", ["a gun", "a weapon"]),
+        ("harmful", "a gun", ["a gun"]),  # is wrong as it is
+    ]
+    assert turned_share(classifier, 1, data) == pytest.approx(1 / 2)
     assert turned_share(classifier, 0, data) is None
 
 
-def test_the_table_shows_a_dash_where_nothing_was_measured():
-    row = {"missed": 0.5, "f1": 0.8, "f1_at_half": 0.75, "auprc": 0.9, "fpr": 0.05}
-    assert table({"as it was": row}).splitlines()[-1] == (
-        "| as it was | - | 50.0% | - | 0.800 | 0.750 | 0.900 | 5.0% | - |"
+def test_the_table_gives_mean_and_spread_and_a_dash_where_nothing_was_measured():
+    figures = {"missed": 0.5, "f1": 0.8, "f1_at_half": 0.75, "auprc": 0.9, "fpr": 0.05}
+    one = {"row": START} | figures
+    assert table([one], [START]).splitlines()[-1] == (
+        "| as it was | 1 | - | 50.0% | - | 0.800 | 0.750 | 0.900 | 5.0% | - |"
     )
+    # of 0.7 and 0.9 the mean is 0.8 and the standard deviation 0.1414
+    two = [{"row": "none"} | figures | {"f1": value} for value in (0.7, 0.9)]
+    assert "| 2 | - | 50.0% ± 0.0% | - | 0.800 ± 0.141 |" in table(two, ["none"])
+    assert table([one], ["none"]).splitlines()[-1] == f"| none | 0 |{' - |' * 8}"
+
+
+def test_rows_of_other_settings_are_not_counted(tmp_path: Path):
+    results = Results(tmp_path / "results.jsonl")
+    for seed, steps in ((0, 2), (1, 2), (1, 3)):
+        results.add({"seed": seed, "row": START, "settings": {"steps": steps}, "f1": steps / 10})
+    assert {key: row["f1"] for key, row in finished(results, {"steps": 2}).items()} == {
+        (0, START): 0.2, (1, START): 0.2,
+    }  # fmt: skip
+
+
+def test_what_is_finished_is_not_run_again(source: Path, tmp_path: Path):
+    out = tmp_path / "results.jsonl"
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(main, [str(source), "--out", str(out), "--generators", "none", *arguments])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    settings = {
+        "model": None, "training": None, "judge": None, "lm": None, "template": "chat", "texts": 350, "variants": 2,
+        "accepted": 84, "rounds": 1, "rows": None, "steps": None,
+        "recipe": hashlib.sha256(RECIPE.read_bytes()).hexdigest()[:16],
+    }  # fmt: skip
+    for seed in (0, 1):
+        for row in (START, "none"):
+            Results(out).add({"seed": seed, "row": row, "settings": settings, "f1": seed / 10})
+    before = out.read_text()
+    assert "| none | 2 | - | - | - | 0.050 ± 0.071 |" in run("--seeds", "0,1")
+    assert "| none | 1 | - | - | - | 0.100 |" in run("--seeds", "1")
+    assert out.read_text() == before
+
+
+def test_seeds_that_are_no_numbers_are_named(source: Path, tmp_path: Path):
+    done = CliRunner().invoke(main, [str(source), "--out", str(tmp_path / "out"), "--seeds", "a"])
+    assert done.exit_code == 2
+    assert done.stderr.endswith("Error: Invalid value for '--seeds': write whole numbers, such as 0,1,2\n")
