@@ -99,7 +99,7 @@ class GpuScorer:
         self.score([window] * min(self.limits.windows, self.limits.tokens // len(window)))
 
     def _recorded(self) -> dict[Shape, Callable[[Batch], Tensor]]:
-        """Record the passes of the fixed shapes, the smallest first, as far as time and memory go."""
+        """Record the passes of the fixed shapes, those of fewest windows first, as far as time and memory go."""
         graphs = Graphs(self.classifier.network)
         shapes = list(fixed_shapes(self._window))
         end = time.monotonic() + self._recording_seconds
