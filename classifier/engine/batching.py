@@ -24,6 +24,9 @@ __all__ = ["Engine", "Judgement"]
 FIRST_PASS = 300.0
 """Seconds that a first forward pass may take where nothing else is said; compiling kernels can take a minute."""
 
+MOST_SPECIAL = 4
+"""Tokens of a window that are not the text's, at most; one more of the text and there would be two shorter windows."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -115,8 +118,9 @@ class Engine:
             EngineError: the model cannot judge, or not in time.
         """
         self._scorer.warm_up()
-        for text in ("warm", "warm " * self._classifier.settings.window):
-            self.submit(Exchange(text, text), deadline=deadline).result()
+        for text in ("warm", "warm " * (self._classifier.settings.window - MOST_SPECIAL)):
+            judged = Exchange(text) if self._classifier.task == "prompt" else Exchange("", text)
+            self.submit(judged, deadline=deadline).result()
 
     def close(self, *, drain: bool = True, patience: float = 30.0) -> None:
         """Accept nothing more, answer what waits (with an EngineError unless ``drain``), and end the threads.

@@ -1,7 +1,9 @@
 """Windows of tokens: the tokenizer's own encoding where a text fits, and every token seen where it does not."""
 
 import json
+import math
 import string
+from itertools import pairwise
 
 import pytest
 from railmatch.classifier.errors import SettingsError
@@ -87,20 +89,33 @@ def numbered(tokenizer: PreTrainedTokenizerBase, count: int) -> tuple[str, list[
     return text, ids
 
 
-@pytest.mark.parametrize("count", [30, 31, 32, 52, 53, 54, 75, 200, 601])
-def test_windows_of_a_long_prompt_cover_every_token_and_overlap(tokenizer, count):
+@pytest.mark.parametrize(
+    ("count", "size", "starts"),
+    [
+        (30, 30, [0]),
+        (31, 20, [0, 11]),  # 8 tokens, a quarter of 30, are seen twice at least: (31 + 8) / 2 in each
+        (32, 20, [0, 12]),
+        (52, 30, [0, 22]),
+        (53, 23, [0, 15, 30]),  # (53 + 2 * 8) / 3
+        (54, 24, [0, 15, 30]),
+        (75, 25, [0, 17, 33, 50]),  # (75 + 3 * 8) / 4, rounded up
+        (200, 30, [0, 21, 42, 64, 85, 106, 128, 149, 170]),
+        (601, 30, [round(number * 571 / 26) for number in range(27)]),
+    ],
+)
+def test_windows_of_a_long_prompt_cover_every_token_overlap_and_are_no_longer_than_needed(
+    tokenizer, count, size, starts
+):
     text, ids = numbered(tokenizer, count)
     (windows,) = WindowEncoder(tokenizer, "prompt", 32)([Exchange(text)])  # two special tokens, so room for 30
     inner = [window.input_ids[1:-1] for window in windows]
-    assert all(len(window) <= 32 for window in windows)
     assert all(
         (window.input_ids[0], window.input_ids[-1]) == (tokenizer.cls_token_id, tokenizer.sep_token_id)
         for window in windows
     )
-    assert all(len(part) == 30 for part in inner) or len(windows) == 1
-    # a window starts 22 tokens (three quarters of the room) after the one before; the last ends with the text
-    starts = [*range(0, count - 30, 22), count - 30]
-    assert inner == [ids[start : start + 30] for start in starts]
+    assert inner == [ids[start : start + size] for start in starts]
+    assert starts[-1] + size == count
+    assert all(after - before <= size - 8 for before, after in pairwise(starts))
 
 
 def test_a_text_hidden_after_token_600_is_in_a_window(wordpiece):
@@ -142,7 +157,7 @@ def test_a_long_response_is_seen_whole_beside_a_quarter_of_prompt(wordpiece):
     (windows,) = WindowEncoder(wordpiece, "response", 43)([Exchange(prompt, response)])  # room for 40: 10 and 30
     seen = [parts(wordpiece, window) for window in windows]
     assert {tuple(context) for context, _ in seen} == {tuple(prompt_ids[:5] + prompt_ids[-5:])}
-    assert [part for _, part in seen] == [response_ids[start : start + 30] for start in (0, 22, 44, 66, 70)]
+    assert [part for _, part in seen] == [response_ids[start : start + 27] for start in (0, 18, 36, 55, 73)]
 
 
 def test_a_short_prompt_gives_its_room_to_a_long_response(wordpiece):
@@ -150,8 +165,8 @@ def test_a_short_prompt_gives_its_room_to_a_long_response(wordpiece):
     response, response_ids = numbered(wordpiece, 60)
     (windows,) = WindowEncoder(wordpiece, "response", 43)([Exchange(prompt, response)])  # room for 40: 4 and 36
     assert [parts(wordpiece, window) for window in windows] == [
-        (prompt_ids, response_ids[:36]),
-        (prompt_ids, response_ids[24:]),
+        (prompt_ids, response_ids[:35]),
+        (prompt_ids, response_ids[25:]),
     ]
 
 
@@ -205,9 +220,8 @@ def test_a_megabyte_is_encoded_whole(tokenizer):
     text = " bread" * 170_000
     (windows,) = WindowEncoder(tokenizer, "prompt", 512)([Exchange(text)])
     assert len(text) > 1_000_000
-    step, room = round(510 * 0.75), 510
-    length = 170_000 * len(word)
-    assert len(windows) == len(range(0, length - room, step)) + 1
+    new, again = 382, 128  # tokens of a window of 510 that no window had before, and that the one before had
+    assert len(windows) == math.ceil((170_000 * len(word) - again) / new)
 
 
 def test_exchanges_keep_their_order_and_do_not_touch_each_other(tokenizer):

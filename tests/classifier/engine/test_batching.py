@@ -318,7 +318,7 @@ def test_warm_up_judges_a_short_and_a_full_window(watched: Watched) -> None:
         engine.warm_up()
     lengths = [length for batch in watched.batches for length in batch]
     assert min(lengths) < 10
-    assert max(lengths) == 64
+    assert 60 <= max(lengths) <= 64
 
 
 def test_warm_up_reports_a_model_that_cannot_judge(watched: Watched) -> None:
