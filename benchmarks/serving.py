@@ -10,8 +10,9 @@ float32, and the first line says so. What is measured:
 2. The median time of one caller with texts of 128 tokens.
 3. CPU time that RailMatch's action adds to a check of LLMRails beside an action that does nothing, the forward passes
    left out of both.
-4. Checks a second of one app with 64 callers: on IORails, which asks ``railmatch serve`` in another process by NeMo's
-   own VLLMBackend, and on LLMRails with RailMatch's action; both remember the texts, so that no forward passes count.
+4. Checks a second of one app with 8 and with 64 callers: on IORails, which asks ``railmatch serve`` in another process
+   by NeMo's own VLLMBackend, and on LLMRails with RailMatch's action; both remember the texts, so that no forward
+   passes count. And the CPU time of the app's process, which bounds the rate however fast the service is.
 
 Texts are no longer than 500 tokens, because hf_classifier judges only the first window of a longer one.
 """
@@ -31,7 +32,7 @@ from nemoguardrails.library.hf_classifier.actions import hf_classifier_check_inp
 from railmatch.classifier.model import SafetyClassifier
 from railmatch.rails.actions import GuardActions
 from railmatch.rails.guard import Guard
-from serving_rails import added_cost, rate_of_engines
+from serving_rails import added_cost, rates_of_engines
 from serving_texts import Row, Texts, median_milliseconds, seconds_of
 from transformers import pipeline
 
@@ -50,7 +51,7 @@ def main(model: Path, rounds: int, count: int, json_file: Path | None) -> None:
         texts = Texts(SafetyClassifier.load(model, device="cpu").tokenizer)
         rows = [throughput(model, guard, texts, rounds, count), latency(model, guard, texts, rounds)]
         rows.append(added_cost(model, texts, rounds))
-        rows.append(rate_of_engines(model, guard, texts, rounds, count))
+        rows += rates_of_engines(model, guard, texts, rounds, count)
         report = engine.report
     for row in rows:
         click.echo(row)
