@@ -88,7 +88,8 @@ def learn_by_heart(folder: Path, answers: Mapping[str, Sequence[str]], *, seed: 
     pairs = [(prompt, answer) for prompt, some in answers.items() for answer in some]
     rows = [(tokenizer(prompt)["input_ids"], tokenizer(answer)["input_ids"]) for prompt, answer in pairs]
     eos, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
-    alone = [([eos], tokenizer(text)["input_ids"]) for text in {line for p, a in pairs for line in (*p.split("\n"), a)}]
+    lines = dict.fromkeys(line for prompt, answer in pairs for line in (*prompt.split("\n"), answer))
+    alone = [([eos], tokenizer(text)["input_ids"]) for text in lines]
     rows += [row for row in alone if row[1]]
     width = max(len(prompt) + len(answer) + 1 for prompt, answer in rows)
     ids = torch.full((len(rows), width), pad)
