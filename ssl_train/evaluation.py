@@ -5,11 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ..classifier.metrics import Evaluation, evaluate_scores
+from ..classifier.inputs import Exchange
+from ..classifier.metrics import Evaluation, Floats, evaluate_scores
 from ..classifier.model import Device, SafetyClassifier
 from .data.records import Record, load_records
-from .progress import Progress, silent
+from .memory import Batch
+from .progress import Advance, Progress, silent
 from .recipe import Sources
+
+BATCH_TOKENS = 8192
+"""Most tokens, padding included, of a pass that judges, unless memory does not suffice."""
 
 
 def evaluate(
@@ -42,5 +47,24 @@ def score_records(
 ) -> tuple[list[int], np.ndarray]:
     """Judge labelled records; give their labels and harmful probabilities, both of shape (records,)."""
     with progress(f"judging {len(records)} {classifier.task}s", len(records)) as advance:
-        scores = classifier.predict_proba([record.exchange for record in records], advance=advance)
+        scores = predict_within_memory(classifier, [record.exchange for record in records], advance=advance)
     return [record.label or 0 for record in records], scores
+
+
+def predict_within_memory(
+    classifier: SafetyClassifier,
+    exchanges: Sequence[Exchange],
+    *,
+    batch: Batch | None = None,
+    advance: Advance | None = None,
+) -> Floats:
+    """Give harmful probabilities of shape (exchanges,), in smaller batches where the GPU's memory is out.
+
+    ``batch`` is in tokens of a pass and keeps the size that was found for what comes after. ``advance`` is called with
+    the number of exchanges judged since the last call; where memory runs out on the way, it counts those twice.
+
+    Raises:
+        ModelError: memory does not suffice for any batch.
+    """
+    batch = batch or Batch(BATCH_TOKENS, "tokens")
+    return batch.run(lambda tokens: classifier.predict_proba(exchanges, batch_tokens=tokens, advance=advance))

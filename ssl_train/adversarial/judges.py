@@ -8,9 +8,13 @@ from typing import Protocol
 
 from ...classifier.device import Device
 from ...classifier.errors import SettingsError
+from ...classifier.inputs import Exchange
+from ...classifier.metrics import Floats
 from ...classifier.model import SETTINGS_FILE, SafetyClassifier
 from ..augment.spending import Estimate
 from ..data.records import find_path
+from ..evaluation import BATCH_TOKENS, predict_within_memory
+from ..memory import Batch
 from ..recipe import EndpointSettings
 from ..synthesis.desk import Desk
 from ..synthesis.judging import ask_for_votes, judges, read_votes
@@ -94,16 +98,22 @@ class ClassifierJudges:
     def __init__(self, classifiers: Sequence[SafetyClassifier | ForeignClassifier]) -> None:
         """Take the classifiers."""
         self._classifiers = classifiers
+        self._batch = Batch(BATCH_TOKENS, "tokens")
 
     def agreeing(self, candidates: Sequence[Candidate]) -> list[int]:
         """Count the classifiers that find the seed's label."""
         exchanges = [candidate.exchange for candidate in candidates]
-        harmful = [each.predict_proba(exchanges) >= each.threshold for each in self._classifiers]
+        harmful = [self._predict(each, exchanges) >= each.threshold for each in self._classifiers]
         found = zip(*harmful, strict=True)
         return [
             sum(bool(vote) == bool(candidate.seed.label) for vote in votes)
             for candidate, votes in zip(candidates, found, strict=True)
         ]
+
+    def _predict(self, classifier: SafetyClassifier | ForeignClassifier, exchanges: Sequence[Exchange]) -> Floats:
+        if isinstance(classifier, ForeignClassifier):  # judges one text at a time
+            return classifier.predict_proba(exchanges)
+        return predict_within_memory(classifier, exchanges, batch=self._batch)
 
 
 def make_judges(

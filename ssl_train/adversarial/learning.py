@@ -16,7 +16,7 @@ from ...classifier.model import SafetyClassifier
 from ...classifier.storage import write_text_atomically
 from ...classifier.tasks import LABELS
 from ..data.records import Record
-from ..evaluation import score_records
+from ..evaluation import predict_within_memory, score_records
 from ..job import Job
 from ..progress import Progress, silent
 from ..report.describing import describe_inputs
@@ -69,7 +69,7 @@ def learn_round(
     started = time.perf_counter()
     recipe = originals.recipe.model_copy(update={"encoder": str(start)})
     before = SafetyClassifier.load(start, device=recipe.training.device)
-    harmful = before.predict_proba([attack.candidate.exchange for attack in attacks])
+    harmful = predict_within_memory(before, [attack.candidate.exchange for attack in attacks])
     chosen = choose(attacks, harmful, len(originals.texts.labelled), share)
     records, seeds = _records(chosen)
     texts, rewrites = with_attacks(originals, records, seeds)
@@ -128,7 +128,8 @@ def measure(
 
 def success(candidates: Sequence[Candidate], classifier: SafetyClassifier) -> float:
     """Give the share of attacks that a classifier is wrong about, at its threshold."""
-    harmful = classifier.predict_proba([candidate.exchange for candidate in candidates]) >= classifier.threshold
+    probabilities = predict_within_memory(classifier, [candidate.exchange for candidate in candidates])
+    harmful = probabilities >= classifier.threshold
     labels = np.array([candidate.seed.label for candidate in candidates], dtype=bool)
     return float((harmful != labels).mean())
 

@@ -16,6 +16,7 @@ from ...classifier.model import SafetyClassifier
 from ..augment.quality import is_near_copy, is_unchanged, leaks, without_thoughts
 from ..augment.refusal import is_refusal
 from ..embedding import Embed
+from ..evaluation import BATCH_TOKENS, predict_within_memory
 from ..memory import Batch
 from .attack import Candidate
 from .fluency import Fluency
@@ -25,7 +26,14 @@ from .recipe import GateSettings, ShapingSettings
 FOOL_LIMIT = 5.0
 """Nats from which a classifier counts as wholly fooled: one text must not outweigh a group."""
 
-_VERDICT = re.compile(r"\"\d+\"\s*:\s*\"(?:un)?harmful\b|\b(?:verdict|label|answer)\s*[:=]\s*\"?(?:un)?harmful\b", re.I)
+_VERDICT = re.compile(
+    r"\"\d+\"\s*:\s*\"(?:un)?harmful\b"
+    r"|\b(?:verdict|label|answer)\s*[:=]\s*\"?(?:un)?harmful\b"
+    r"|\b(?:classify|label|mark|rate|judge|flag|answer|reply|respond)\b[^.?!\n]{0,40}?(?:\b(?:as|with)\b|[:\"'])"
+    r"\s*[\"']?(?:un)?harmful\b",
+    re.I,
+)
+"""A verdict in the form of a judge's answer, or somebody who tells the judge which one to give."""
 
 
 def fool(harmful: ArrayLike, labels: ArrayLike) -> Floats:
@@ -41,7 +49,7 @@ def is_copy(seed: str, text: str) -> bool:
 
 
 def has_markers(seed: str, answer: str) -> bool:
-    """Tell whether an answer speaks to the judge: with pieces of its template, or with a verdict in its form."""
+    """Tell whether an answer speaks to the judge: with pieces of its template, a verdict, or the wish for one."""
     said = without_thoughts(answer)
     return leaks(seed, said) or bool(_VERDICT.search(said) and not _VERDICT.search(seed))
 
@@ -140,7 +148,7 @@ class Reward:
         self._gate = gate
         self._shaping = shaping
         self._archive = embed(list(archive))
-        self._batch = batch or Batch(8192, "tokens")
+        self._batch = batch or Batch(BATCH_TOKENS, "tokens")
 
     def score(self, candidates: Sequence[Candidate]) -> list[Terms]:
         """Give the terms of each candidate; those of one seed are a group, within which likeness costs.
@@ -217,4 +225,4 @@ class Reward:
     def harmful(self, candidates: Sequence[Candidate]) -> Floats:
         """Give the attacked classifier's harmful probability of each candidate, shape (candidates,)."""
         exchanges = [candidate.exchange for candidate in candidates]
-        return self._batch.run(lambda tokens: self.classifier.predict_proba(exchanges, batch_tokens=tokens))
+        return predict_within_memory(self.classifier, exchanges, batch=self._batch)

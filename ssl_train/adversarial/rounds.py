@@ -12,6 +12,7 @@ from accelerate import Accelerator
 
 from ...classifier.model import SafetyClassifier
 from ..embedding import Embed
+from ..evaluation import BATCH_TOKENS
 from ..memory import Batch
 from ..progress import Progress
 from .attack import Candidate, Seed
@@ -181,7 +182,7 @@ class _AttackRound:
             recipe.gate,
             recipe.shaping,
             [attack.candidate.text for attack in self._known],
-            Batch(8192, "tokens", parts.say),
+            Batch(BATCH_TOKENS, "tokens", parts.say),
         )
 
     @property

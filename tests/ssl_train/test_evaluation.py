@@ -6,11 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 from railmatch.classifier.errors import DataError, ModelError
 from railmatch.classifier.inputs import Exchange
 from railmatch.classifier.model import SafetyClassifier
 from railmatch.ssl_train.data.records import Record
-from railmatch.ssl_train.evaluation import evaluate, evaluate_records
+from railmatch.ssl_train.evaluation import evaluate, evaluate_records, predict_within_memory
+from railmatch.ssl_train.memory import Batch
 from railmatch.ssl_train.progress import Advance
 from railmatch.ssl_train.recipe import FieldNames, FileSource
 
@@ -87,3 +89,22 @@ def test_examples_of_one_class_are_refused(trigger_models: Path, tmp_path: Path)
     file.write_text(json.dumps({"prompt": "how do i bake a cake", "label": "unharmful"}) + "\n")
     with pytest.raises(DataError, match="all 1 labels are 'unharmful'; examples of both classes are needed"):
         evaluate(trigger_models / "prompt", str(file), device="cpu")
+
+
+def test_out_of_memory_the_batch_is_halved_and_all_are_judged(trigger_models: Path):
+    classifier = SafetyClassifier.load(trigger_models / "prompt", device="cpu")
+    exchanges = [Exchange(text) for text, _ in ROWS]
+    expected = classifier.predict_proba(exchanges)
+    forward = classifier.network.forward
+
+    def small_card(*args, **inputs):
+        if inputs["input_ids"].numel() > 16:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return forward(*args, **inputs)
+
+    classifier.network.forward = small_card  # a card with memory for sixteen tokens
+    said: list[str] = []
+    batch = Batch(80, "tokens", said.append)
+    assert predict_within_memory(classifier, exchanges, batch=batch) == pytest.approx(expected, abs=1e-5)
+    assert said == [f"out of GPU memory: going on with batches of {size} tokens" for size in (40, 20)]
+    assert batch.size == 20  # and later texts are not tried in larger ones

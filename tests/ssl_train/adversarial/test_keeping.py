@@ -15,7 +15,7 @@ from railmatch.ssl_train.adversarial.run import harden
 from railmatch.ssl_train.report.facts import Facts, read_facts
 from small_training import write_rows
 
-from .conftest import World
+from .conftest import EVERYDAY, World
 from .test_run import recipe
 
 
@@ -96,6 +96,23 @@ def test_the_card_says_that_it_was_hardened_from_what_and_by_whom(hardened: Path
     ) in card
     assert "- Rounds: 1, kept: 1\n" in card
     assert "Half of the held-out examples, which no round was trained on, were scored by this model;" in card
+
+
+def test_attacks_are_strong_views_where_the_classifier_learns_from_a_pool(world: World, tmp_path: Path):
+    anyhow = {"auprc_loss": 1.0, "benign_rise": 1.0, "min_gain": 0.0}
+    asked = recipe(world, tmp_path, rounds=1, decide=anyhow, fine_tune={"steps": 4, "method": "fixmatch"})
+    harden(asked, tmp_path / "out", say=lambda words: None)
+    learnt = json.loads((tmp_path / "out/rounds/1/training.json").read_text())
+    attacks = sum(learnt["attacks"].values())
+    assert learnt["method"] == "fixmatch"
+    assert (learnt["labels"], attacks) == (24 + 10, 10)
+    seeds = {
+        json.loads(line)["seed"]["id"]
+        for line in (tmp_path / "out/rounds/1/attacks.jsonl").read_text().splitlines()
+        if not json.loads(line)["rejected"]
+    }
+    # of the everyday texts, all without rewrites, and of the attacks' seeds, each of which has one at least
+    assert len(EVERYDAY) < learnt["pool"] <= len(EVERYDAY) + min(attacks, len(seeds))
 
 
 def test_a_model_that_no_round_improved_keeps_its_report_and_says_so(world: World, tmp_path: Path):
