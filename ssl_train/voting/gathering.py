@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
@@ -14,6 +15,7 @@ from ..data.records import Record
 from ..data.training_texts import TrainingTexts
 from ..job import Job
 from ..loop.checkpoint import Checkpoint, FoldScores
+from ..loop.passes import use_bf16
 from ..progress import Progress, silent
 from ..recipe import MethodSettings, Recipe
 from .choice import chosen_without_training, least_certain, vote_candidates
@@ -90,7 +92,10 @@ def _pool_scores(job: Job, progress: Progress) -> np.ndarray:
     pool = [record.exchange for record in job.texts.pool]
     with progress("choosing texts to vote on", job.recipe.training.steps + len(pool)) as advance:
         classifier = job.fit(job.texts.labelled, "choice", advance).classifier.to(job.recipe.training.device)
-        scores = classifier.predict_proba(pool, advance=advance)
+        device = classifier.device
+        # of order alone, so that bfloat16 will do; on a CPU that has it, this takes half the time
+        with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16(job.recipe.training.precision, device)):
+            scores = classifier.predict_proba(pool, advance=advance)
     if job.accelerator.is_main_process:
         file.save(scores)
         Checkpoint(job.work / "choice.pt", job.fingerprint).remove()
