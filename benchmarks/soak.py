@@ -33,8 +33,9 @@ from soaking.judges import guard_judge, service_judge
 from soaking.load import soak
 from soaking.model import made_model, scores_of
 
-POOL = 4_500
-"""Texts; the engine remembers the newest 4,096, so each is forgotten before its turn comes again."""
+POOL = 14_000
+"""Texts; the engine remembers the newest 4,096 judgements, so each is forgotten before its turn comes again, though in
+overload most texts get none."""
 
 PARTS = {"guard": guard_judge, "service": service_judge}
 
