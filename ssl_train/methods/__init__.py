@@ -3,7 +3,6 @@
 from ..recipe import MethodSettings
 from .alignment import Aligned
 from .base import Method, PseudoLabels, consistency_loss, supervised_loss
-from .confidence import ConfidenceMask, FixedMask, FlexMatchMask, FreeMatchMask
 from .fixmatch import FixMatch
 from .marginmatch import MarginMatch, VirtualClassMarginMatch
 from .multimatch import MultiMatch
@@ -38,20 +37,10 @@ def _named(settings: MethodSettings, pool_size: int, seed: int) -> Method | None
         case "supervised":
             return None
         case "fixmatch":
-            return FixMatch(_mask(settings, pool_size))
+            return FixMatch(settings.threshold)
         case "marginmatch":
             if isinstance(settings.gamma, str):
                 return VirtualClassMarginMatch(pool_size, settings.threshold, seed=seed)
             return MarginMatch(pool_size, settings.threshold, gamma=settings.gamma)
         case "multimatch":
             return MultiMatch(pool_size, heads=settings.heads)
-
-
-def _mask(settings: MethodSettings, pool_size: int) -> ConfidenceMask:
-    match settings.thresholds:
-        case "fixed":
-            return FixedMask(settings.threshold)
-        case "flexmatch":
-            return FlexMatchMask(pool_size, FixMatch.heads, FixMatch.classes, threshold=settings.threshold)
-        case "freematch":
-            return FreeMatchMask(FixMatch.heads, FixMatch.classes)

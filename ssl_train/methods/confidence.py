@@ -1,35 +1,7 @@
-"""Confidence masks: one threshold, or such as adapt to the class: FlexMatch's by counts, FreeMatch's by averages."""
-
-from typing import Protocol
+"""Confidence masks that adapt to the class: FlexMatch's by counts for MarginMatch, FreeMatch's for MultiMatch."""
 
 import torch
 from torch import Tensor, nn
-
-
-class ConfidenceMask(Protocol):
-    """Says which predictions are sure enough to become targets."""
-
-    def update(self, probabilities: Tensor, index: Tensor) -> Tensor:
-        """Take note of one step's predictions and say which of them are kept.
-
-        Shape:
-            probabilities: (texts, heads, classes). index: int64 (texts,), positions in the pool.
-            Returns bool (texts, heads).
-        """
-        ...
-
-
-class FixedMask(nn.Module):
-    """A prediction is kept if max q >= ``threshold``, in [0, 1]; shapes as in ``ConfidenceMask``."""
-
-    def __init__(self, threshold: float) -> None:
-        """Take the threshold."""
-        super().__init__()
-        self.threshold = threshold
-
-    def update(self, probabilities: Tensor, index: Tensor) -> Tensor:
-        """Say which predictions reach the threshold."""
-        return probabilities.amax(dim=-1) >= self.threshold
 
 
 class FlexMatchMask(nn.Module):
@@ -104,8 +76,8 @@ class FreeMatchMask(nn.Module):
         """Move the averages by one step's predictions, then say which of them are kept.
 
         Shape:
-            probabilities: (texts, heads, classes), at least one text. Returns bool (texts, heads). Which texts they
-            are (``index``) matters to the other masks only.
+            probabilities: (texts, heads, classes), at least one text. Returns bool (texts, heads). ``index`` is not
+            read: which texts they are does not matter here.
         """
         confidence, label = probabilities.max(dim=-1)
         self.confidence.lerp_(confidence.mean(dim=0), 1 - self.momentum)

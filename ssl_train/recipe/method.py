@@ -13,8 +13,6 @@ class MethodSettings(Section):
     ``gamma`` is MarginMatch's least average pseudo-margin, in logits, or ``virtual``: found by a class that no text is
     of, as published. ``heads`` is how many MultiMatch has, which adapts its thresholds and reads neither ``threshold``
     nor ``gamma``.
-    FixMatch's ``thresholds`` are one ``fixed`` for all, lower for the class that is chosen less often (``flexmatch``),
-    or found from the predictions (``freematch``, which does not read ``threshold``).
     ``rewrites`` says whether ``one`` of a text's is drawn in a step or ``all`` are held to its target.
     With ``alignment`` the pool's predictions are held to the classes' shares among the labels or, where it is known,
     to ``class_prior``, the share of harmful texts in the pool.
@@ -23,7 +21,6 @@ class MethodSettings(Section):
 
     name: Literal["supervised", "fixmatch", "marginmatch", "multimatch"] = "fixmatch"
     threshold: float = Field(default=0.95, ge=0, le=1)
-    thresholds: Literal["fixed", "flexmatch", "freematch"] = "fixed"
     gamma: Literal["virtual"] | float = "virtual"
     heads: int = Field(default=3, ge=3, le=15)
     lambda_s: float = Field(default=1.0, ge=0)
@@ -39,15 +36,6 @@ class MethodSettings(Section):
         if heads % 2 == 0:
             raise ValueError("must be odd, as 3 (the published number) is")
         return heads
-
-    @model_validator(mode="after")
-    def _uses_its_thresholds(self) -> Self:
-        if self.thresholds != "fixed" and self.name != "fixmatch":
-            raise ValueError(
-                f"thresholds is {self.thresholds!r}, which {self.name} does not use: set name to fixmatch, or leave "
-                "thresholds out"
-            )
-        return self
 
     @model_validator(mode="after")
     def _uses_its_prior(self) -> Self:

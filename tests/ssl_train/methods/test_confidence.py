@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from railmatch.ssl_train.methods.confidence import FixedMask, FlexMatchMask, FreeMatchMask
+from railmatch.ssl_train.methods.confidence import FlexMatchMask, FreeMatchMask
 from torch import Tensor
 
 
@@ -10,11 +10,6 @@ def probabilities(*harmful: float) -> Tensor:
     """One head's predictions, shape (texts, 1, 2)."""
     second = torch.tensor(harmful)
     return torch.stack([1 - second, second], dim=-1)[:, None]
-
-
-def test_a_fixed_threshold_is_the_same_for_both_classes():
-    kept = FixedMask(0.75).update(probabilities(0.1, 0.25, 0.3, 0.7, 0.75), torch.arange(5))
-    assert kept.flatten().tolist() == [True, True, False, False, True]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from math import log
 import pytest
 import torch
 from railmatch.ssl_train.methods import FixMatch, consistency_loss
-from railmatch.ssl_train.methods.confidence import FlexMatchMask, FreeMatchMask
 
 
 def pseudo_labels(method: FixMatch, probabilities: list[float]):
@@ -56,31 +55,3 @@ def test_no_gradient_reaches_the_weak_view():
 
 def test_it_has_no_state():
     assert FixMatch(0.9).state_dict() == {}
-
-
-def test_flexmatch_lowers_the_threshold_of_the_class_that_is_chosen_less_often():
-    method = FixMatch(FlexMatchMask(10, heads=1, classes=2, threshold=0.9))
-    pseudo_labels(method, [0.05] * 6 + [0.95] * 2 + [0.5] * 2)
-    # 6 and 2 of 10 chosen, 2 never: thresholds 0.9 x 1 / 1 and 0.9 x (1/3) / (5/3) = 0.18
-    pseudo = pseudo_labels(method, [0.15, 0.05, 0.51])
-    assert pseudo.weights.flatten().tolist() == [0.0, 1.0, 1.0]
-    assert pseudo.targets[2].tolist() == [[0.0, 1.0]]
-
-
-def test_freematch_finds_the_threshold_of_each_class():
-    method = FixMatch(FreeMatchMask(heads=1, classes=2, momentum=0.5))
-    # t = 0.25 + 0.5 x 0.8 = 0.65, p = (0.25, 0.25) + 0.5 x (0.65, 0.35) = (0.575, 0.425)
-    # so the thresholds are 0.65 and 0.65 x 0.425 / 0.575 = 0.48: the second text's 0.7 and the others are enough
-    pseudo = pseudo_labels(method, [0.1, 0.3, 0.2, 0.8])
-    assert method.confidence.thresholds().flatten().tolist() == pytest.approx([0.65, 0.65 * 0.425 / 0.575])
-    assert pseudo.weights.flatten().tolist() == [1.0] * 4
-    # t = 0.325 + 0.5 x 0.6 = 0.625, p = (0.2875, 0.2125) + 0.5 x (0.5, 0.5) = (0.5375, 0.4625): 0.625 and 0.538
-    assert pseudo_labels(method, [0.4, 0.6]).weights.flatten().tolist() == [0.0, 1.0]
-
-
-def test_the_state_of_its_mask_is_kept_with_a_checkpoint():
-    method = FixMatch(FreeMatchMask(heads=1, classes=2, momentum=0.5))
-    pseudo_labels(method, [0.1, 0.3])
-    restored = FixMatch(FreeMatchMask(heads=1, classes=2, momentum=0.5))
-    restored.load_state_dict(method.state_dict())
-    assert torch.equal(restored.confidence.thresholds(), method.confidence.thresholds())

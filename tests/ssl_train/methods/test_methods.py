@@ -17,7 +17,6 @@ from railmatch.ssl_train.methods import (
     VirtualClassMarginMatch,
     make_method,
 )
-from railmatch.ssl_train.methods.confidence import FixedMask, FlexMatchMask, FreeMatchMask
 from railmatch.ssl_train.recipe import MethodSettings, Recipe
 from railmatch.ssl_train.run import train
 from transformers import AutoModelForSequenceClassification
@@ -75,17 +74,6 @@ def recipe(folder: Path, encoder: Path, method: dict[str, object]) -> Recipe:
 )
 def test_a_recipe_names_its_method(settings: dict[str, object], kind: type):
     assert type(make_method(MethodSettings.model_validate(settings), 10)) is kind
-
-
-@pytest.mark.parametrize(
-    ("thresholds", "kind"), [("fixed", FixedMask), ("flexmatch", FlexMatchMask), ("freematch", FreeMatchMask)]
-)
-def test_fixmatch_has_the_thresholds_that_a_recipe_names(thresholds: str, kind: type):
-    method = make_method(MethodSettings.model_validate({"thresholds": thresholds, "threshold": 0.7}), 10)
-    assert isinstance(method, FixMatch)
-    assert type(method.confidence) is kind
-    assert getattr(method.confidence, "threshold", 0.7) == 0.7
-    method.pseudo_labels(torch.randn(10, 1, 2), index=torch.arange(10), epoch=0)
 
 
 @pytest.mark.parametrize(("prior", "harmful"), [(None, 0.25), (0.1, 0.1)])

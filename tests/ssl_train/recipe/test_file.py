@@ -144,12 +144,6 @@ def test_an_override_mends_a_wrong_setting(write):
             "or leave it out",
         ),
         (
-            "{steps: 100, learning_rate: 5e-5}",
-            "{steps: 100, learning_rate: 5e-5}\nmethod: {name: multimatch, thresholds: flexmatch}",
-            "recipe.yml, line 10: method: thresholds is 'flexmatch', which multimatch does not use: set name to "
-            "fixmatch, or leave thresholds out",
-        ),
-        (
             "labels: 200",
             "labels: 2",
             "recipe.yml, line 5: data.labels: 2 is not allowed: it should be greater than or equal to 4",
