@@ -51,11 +51,23 @@ def _curves(axes: Axes, curves: Curves, **labels: Any) -> bool:
             marker="o",
             markersize=4,
             capsize=2,
+            color=_colour(axes, name),
             label=name,
         )
     axes.set(**labels)
+    if axes.get_xscale() == "log":  # whose own ticks run into each other
+        places = sorted({x for points in curves.values() for x, _ in points})
+        axes.set_xticks(places, [f"{place:,.0f}" for place in places], minor=False)
+        axes.set_xticks([], minor=True)
     axes.grid(axis="y", alpha=0.3)
+    axes.set_visible(bool(curves))
     return bool(curves)
+
+
+def _colour(axes: Axes, name: str) -> str:
+    """Give a curve the colour that it has in the other panels of the sheet."""
+    names = {label: None for panel in axes.figure.axes for label in panel.get_legend_handles_labels()[1]}
+    return f"C{list(names).index(name) if name in names else len(names)}"
 
 
 def _collect(
