@@ -73,7 +73,7 @@ def export_int8(classifier: SafetyClassifier, folder: Path, check_on: Sequence[E
     expected = judge.predict_proba(check_on)
     with folder_replaced_atomically(folder / ONNX_FOLDER) as target:
         file = target / ONNX_FILE
-        for fuse in (True, False):
+        for fuse in (True, False):  # the graph as it was exported, where what is faster judges otherwise
             report = _written(judge, check_on, file, expected, stated, fuse=fuse)
             if report.kept:
                 break
