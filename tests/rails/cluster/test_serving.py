@@ -76,11 +76,17 @@ def serve(models: Path, port: int, pairs: dict[str, Any]) -> Iterator[Serving]:
     environment = os.environ | {"GUARD_KEY": "right"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         said: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=lambda: [said.put(line.rstrip()) for line in process.stdout], daemon=True).start()
+        threading.Thread(target=_read, args=(process, said), daemon=True).start()
         try:
             yield Serving(process, said, f"http://127.0.0.1:{port}", models)
         finally:
             process.kill()
+
+
+def _read(process: "subprocess.Popen[str]", said: "queue.Queue[str]") -> None:
+    for line in process.stdout:
+        said.put(line.rstrip())
+    said.put("Ready for nothing: the command has ended")  # else a test would wait long for what it cannot say any more
 
 
 @dataclass
