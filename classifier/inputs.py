@@ -49,16 +49,16 @@ def without_surrogates(text: str) -> str:
     return text if text.isascii() else SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def _spans(length: int, room: int) -> list[tuple[int, int]]:
+def _spans(length: int, room: int, *, full: bool) -> list[tuple[int, int]]:
     """Cut ``length`` tokens into as few overlapping spans of at most ``room`` tokens as cover all of them.
 
-    They are of one length, which is no more than they need: full ones would hold a tenth more tokens in all.
+    They are of one length: ``room`` where they shall be ``full``, else no more than they need, which is a tenth less.
     """
     if length <= room:
         return [(0, length)]
     overlap = room - max(1, round(room * (1 - OVERLAP)))
     count = math.ceil((length - overlap) / (room - overlap))
-    size = math.ceil((length + (count - 1) * overlap) / count)
+    size = room if full else math.ceil((length + (count - 1) * overlap) / count)
     starts = [round(number * (length - size) / (count - 1)) for number in range(count)]
     return [(start, start + size) for start in starts]
 
@@ -155,29 +155,34 @@ class WindowEncoder:
                 f"tokens; it must be at least {self._frame.size + SMALLEST_ROOM}"
             )
 
-    def __call__(self, exchanges: Sequence[Exchange]) -> list[list[Window]]:
+    def __call__(self, exchanges: Sequence[Exchange], *, full: bool = False) -> list[list[Window]]:
         """Encode each exchange into one or more windows, in the order of the text.
+
+        Args:
+            exchanges: what to encode.
+            full: several windows of a text are as long as they may be, for those who read the first one only; else no
+                longer than they must be.
 
         Raises:
             ValueError: the task is ``response`` and an exchange has none.
         """
         prompts = self._tokens([exchange.prompt for exchange in exchanges])
         if self.task == "prompt":
-            return [self._prompt_windows(ids) for ids in prompts]
+            return [self._prompt_windows(ids, full=full) for ids in prompts]
         if any(exchange.response is None for exchange in exchanges):
             raise ValueError("a classifier of the response task judges a response: Exchange(prompt, response)")
         responses = self._tokens([exchange.response or "" for exchange in exchanges])
-        return [self._pair_windows(*pair) for pair in zip(prompts, responses, strict=True)]
+        return [self._pair_windows(*pair, full=full) for pair in zip(prompts, responses, strict=True)]
 
     def _tokens(self, texts: list[str]) -> list[list[int]]:
         clean = [without_surrogates(text) for text in texts]
         return [encoding.ids for encoding in self._own.encode_batch_fast(clean, add_special_tokens=False)]
 
-    def _prompt_windows(self, ids: list[int]) -> list[Window]:
-        return [self._frame.fill(ids[start:end]) for start, end in _spans(len(ids), self._room)]
+    def _prompt_windows(self, ids: list[int], *, full: bool) -> list[Window]:
+        return [self._frame.fill(ids[start:end]) for start, end in _spans(len(ids), self._room, full=full)]
 
-    def _pair_windows(self, prompt: list[int], response: list[int]) -> list[Window]:
+    def _pair_windows(self, prompt: list[int], response: list[int], *, full: bool) -> list[Window]:
         context = max(self._room - len(response), int(self._room * CONTEXT_SHARE))
         prompt = _shortened(prompt, context)
-        spans = _spans(len(response), self._room - len(prompt))
+        spans = _spans(len(response), self._room - len(prompt), full=full)
         return [self._frame.fill(prompt, response[start:end]) for start, end in spans]

@@ -62,9 +62,9 @@ class Question:
     async def verdict_async(self) -> Verdict:
         """Let the running event loop work until the judgements are there; a cancelled caller cancels the question."""
         if self._is_long:
-            with suppress(TimeoutError):
-                undoing = asyncio.wrap_future(self._undoing_in_a_thread())
-                await asyncio.wait_for(undoing, self._seconds_left())
+            with suppress(TimeoutError):  # not wait_for, which forgets that it was cancelled where the thread is ready
+                async with asyncio.timeout(self._seconds_left()):
+                    await asyncio.wrap_future(self._undoing_in_a_thread())
         else:
             self._submit_undone()
         waiting = [asyncio.wrap_future(answer) for answer in self._answers if not answer.done()]

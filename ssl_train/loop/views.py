@@ -37,10 +37,10 @@ class Views:
         rewrites: Rewrites | None = None,
     ) -> "Views":
         """Encode labelled records and the pool with its rewrites (by record id)."""
-        labelled_windows = encode([record.exchange for record in labelled])
-        weak_windows = encode([record.exchange for record in pool])
+        labelled_windows = encode([record.exchange for record in labelled], full=True)
+        weak_windows = encode([record.exchange for record in pool], full=True)
         kept = [list((rewrites or {}).get(record.id, ())) for record in pool]
-        strong = [[windows[0] for windows in encode(group)] for group in kept]
+        strong = [[windows[0] for windows in encode(group, full=True)] for group in kept]
         return cls(
             labelled=[windows[0] for windows in labelled_windows],
             labels=torch.tensor([record.label or 0 for record in labelled]),

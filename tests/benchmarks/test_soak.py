@@ -74,8 +74,11 @@ def test_the_scores_made_beforehand_are_the_guards(trigger_models: Path, expecte
 def test_the_real_guard_is_soaked_without_a_wrong_or_lost_answer(
     trigger_models: Path, expected: dict[str, float]
 ) -> None:
-    with guard_judge(trigger_models / "prompt", deadline=MINUTE) as judge:
-        found = asyncio.run(soak(judge, expected, seconds=1.5, patience=2 * MINUTE))
+    async def soaked() -> Found:
+        async with guard_judge(trigger_models / "prompt", deadline=MINUTE) as judge:
+            return await soak(judge, expected, seconds=1.5, patience=2 * MINUTE)
+
+    found = asyncio.run(soaked())
     answers = found.answers
     assert (answers.wrong, answers.lost) == ([], [])
     assert answers.sent == answers.judged + answers.undecided > 0
@@ -89,6 +92,6 @@ def test_an_answer_to_another_text_and_one_that_fails_are_found() -> None:
             raise OSError("the connection was cut")
         return 0.75
 
-    found = asyncio.run(soak(Judge("broken", ask, os.getpid()), {"bread": 0.75, "cake": 0.5, "tea": 0.75}, 0.3, MINUTE))
+    found = asyncio.run(soak(Judge(ask, os.getpid()), {"bread": 0.75, "cake": 0.5, "tea": 0.75}, 0.3, MINUTE))
     assert set(found.answers.wrong) == {"0.750000 and not 0.500000 of 'cake'"}
     assert set(found.answers.lost) == {"OSError('the connection was cut')"}

@@ -16,7 +16,7 @@ from torch import nn
 def test_the_longest_input_of_a_family_is_judged(encoders, family, longest):
     classifier = SafetyClassifier.from_encoder(str(encoders[family]), "prompt", window=100_000)
     assert classifier.settings.window == longest
-    (windows,) = classifier.encode([Exchange("bread " * 2 * longest)])
+    (windows,) = classifier.encode([Exchange("bread " * 2 * longest)], full=True)
     assert len(windows[0]) == longest
     assert len(classifier.score_windows(windows[:1])) == 1  # one position more would be an IndexError
 

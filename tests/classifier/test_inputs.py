@@ -151,6 +151,16 @@ def test_a_prompt_that_fits_beside_its_response_stays_whole(wordpiece):
     )
 
 
+def test_full_windows_begin_evenly_too(wordpiece):
+    text, ids = numbered(wordpiece, 53)
+    encode = WindowEncoder(wordpiece, "prompt", 32)
+    assert [window.input_ids[1:-1] for window in encode([Exchange(text)], full=True)[0]] == [
+        ids[start : start + 30]
+        for start in (0, 12, 23)  # 23 / 2, rounded to an even number
+    ]
+    assert encode([Exchange("bread")], full=True) == encode([Exchange("bread")])
+
+
 def test_a_long_response_is_seen_whole_beside_a_quarter_of_prompt(wordpiece):
     prompt, prompt_ids = numbered(wordpiece, 50)
     response, response_ids = numbered(wordpiece, 100)
