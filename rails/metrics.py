@@ -18,7 +18,7 @@ _COUNTS = {
     "requests": "Texts brought to the engine, refused ones included.",
     "remembered": "Texts answered from memory.",
     "shared": "Texts that joined a request for the same text.",
-    "refused": "Texts turned away because the queue was full.",
+    "refused": "Texts turned away because the queue was full or they would have been judged too late.",
     "batches": "Forward passes; windows divided by these is the batch size.",
     "windows": "Windows in the forward passes.",
     "tokens": "Tokens in the forward passes, without padding.",

@@ -9,6 +9,9 @@ import numpy as np
 GROWTH = 16.0
 """MiB by which the process may grow in all, after the first fifth of the time."""
 
+ENOUGH = 0.5
+"""Share of what is sustainable that must be judged in overload, where refusing and sending take their part."""
+
 TOLERANCE = 1e-4
 """How far a score may be from that of the text alone: in float32 the shape of a batch rounds differently."""
 
@@ -42,6 +45,7 @@ class Found:
     Attributes:
         sustainable: texts a second of callers who wait for their answers.
         rate: texts a second that were sent.
+        share: texts judged in overload, as a share of those that could have been at the sustainable rate.
         answers: what came back.
         size: MiB of the process at the end.
         growth: MiB by which the line through its sizes rises.
@@ -50,6 +54,7 @@ class Found:
 
     sustainable: float
     rate: float
+    share: float
     answers: Answers
     size: float
     growth: float
@@ -60,8 +65,9 @@ class Found:
         answers = self.answers
         return (
             f"{self.sustainable:.0f} texts/s sustained, {self.rate:.0f} sent; {answers.sent} texts: {answers.judged} "
-            f"judged, {answers.undecided} undecided, {len(answers.wrong)} wrong, {len(answers.lost)} lost; slowest "
-            f"answer {answers.slowest:.2f} s; {self.size:.0f} MiB, {self.growth:+.1f} MiB ({self.slope:+.1f} an hour)"
+            f"judged ({self.share:.0%} of what is sustained), {answers.undecided} undecided, "
+            f"{len(answers.wrong)} wrong, {len(answers.lost)} lost; slowest answer {answers.slowest:.2f} s; "
+            f"{self.size:.0f} MiB, {self.growth:+.1f} MiB ({self.slope:+.1f} an hour)"
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -90,6 +96,8 @@ def breaches(found: Found, seconds: float) -> list[str]:
         said.append(f"an answer took {answers.slowest:.2f} s; allowed are {seconds:g} s")
     if not answers.judged or not answers.undecided:
         said.append("some texts must be judged and some undecided, else it was no overload")
+    elif found.share < ENOUGH:
+        said.append(f"{found.share:.0%} of the sustainable rate was judged in overload; at least {ENOUGH:.0%} must be")
     if found.growth > GROWTH:
         said.append(f"the process grew by {found.growth:.1f} MiB; allowed are {GROWTH:g}")
     return said

@@ -20,10 +20,12 @@ async def soak(judge: Judge, expected: dict[str, float], seconds: float, patienc
     load, sizes = _Load(judge.ask, expected), [(0.0, _size(judge))]
     sustainable = await load.sustained(seconds * SHARE)
     watching = asyncio.create_task(_watch(judge, sizes))
+    judged_before = load.answers.judged
     rate = await load.overload(2 * sustainable, seconds * (1 - SHARE), patience)
+    share = (load.answers.judged - judged_before) / (sustainable * seconds * (1 - SHARE))
     watching.cancel()
     growth, slope = line_through(sizes)
-    return Found(sustainable, rate, load.answers, _size(judge), growth, slope)
+    return Found(sustainable, rate, share, load.answers, _size(judge), growth, slope)
 
 
 class _Load:

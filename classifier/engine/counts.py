@@ -12,7 +12,7 @@ class Counts:
         requests: texts brought, the refused ones included.
         remembered: answered from memory.
         shared: joined to a request for the same text.
-        refused: turned away because the queue was full.
+        refused: turned away because the queue was full, or because they would have been judged too late.
         batches: forward passes begun.
         windows: windows in them.
         tokens: their tokens without padding.

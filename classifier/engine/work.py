@@ -20,6 +20,7 @@ from .pieces import pieces
 from .recent import Recent, fingerprint
 from .request import Judgement, Request
 from .schedule import BatchLimits, Slot, next_batch
+from .throughput import Throughput
 
 TURN = 65_536
 """Characters tokenised at a time where a forward pass takes many texts."""
@@ -28,7 +29,11 @@ SMALL_TURN = 4_096
 """The same where it takes one, about a forward pass's worth, so that the other threads never wait for a first text."""
 
 AHEAD = 4
-"""How many batches' worth of windows should wait, so that there are like lengths to choose from."""
+"""How many batches' worth of windows should wait, so that there are like lengths to choose from, and of how many texts
+at least, so that a long one keeps nobody waiting."""
+
+CERTAIN = 0.8
+"""Share of its deadline within which a text must be expected to be judged; the rest is for what cannot be foreseen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,7 @@ class WorkQueue:
         self._closed = False
         self._draining = True
         self._next_deadline = math.inf
+        self._throughput = Throughput()
 
     @property
     def callers(self) -> int:
@@ -81,7 +87,7 @@ class WorkQueue:
         """Queue an exchange, or join a request for the same, or answer at once from memory.
 
         Raises:
-            EngineError: the queue is full or closed.
+            EngineError: the queue is full or closed, or the deadline would pass while the text waits for its turn.
         """
         key = fingerprint(exchange)
         characters = len(exchange.prompt) + len(exchange.response or "")
@@ -96,6 +102,8 @@ class WorkQueue:
             self.crowd.refuse_overload(self.counts)
             if len(self._in_flight) >= 2 * self.crowd.size:
                 self._purge()
+            if deadline is not None and key not in self._in_flight:
+                self._refuse_late(deadline)
             future = self._request(key, exchange).join(expires)
             self.crowd.enter(characters)
             if expires is not None and expires < self._next_deadline:
@@ -191,6 +199,13 @@ class WorkQueue:
             request.fail("the engine was closed before this text was judged")
             request.answer()
 
+    def _refuse_late(self, deadline: float) -> None:
+        """Refuse, at once and at no cost, a text that would be worked on too late and for nothing."""
+        wait = self._throughput.wait(len(self._unread), time.monotonic())
+        if wait > CERTAIN * deadline:
+            self.counts.refused += 1
+            raise EngineError(f"overloaded: the wait is about {wait:.1f} s, and the deadline {deadline:.1f} s")
+
     def _request(self, key: bytes, exchange: Exchange) -> Request:
         """Give the request for an exchange, which is a new one unless the same is on its way."""
         request = self._in_flight.get(key)
@@ -256,7 +271,9 @@ class WorkQueue:
     def _should_read(self) -> bool:
         if self._reading or not self._unread:
             return False
-        return sum(len(request.windows) for request in self._waiting) < AHEAD * self.forwards * self.limits.windows
+        enough = AHEAD * self.forwards
+        windows = sum(len(request.windows) for request in self._waiting)
+        return len(self._waiting) < enough or windows < enough * self.limits.windows
 
     def _should_score(self) -> bool:
         return bool(self._waiting) and self._scoring < self.forwards
@@ -269,6 +286,7 @@ class WorkQueue:
     def _next_reading(self) -> Reading:
         self._reading = True
         reading = Reading(list(self._next_pieces()))
+        self._throughput.note(len(reading.batch), len(self._unread), time.monotonic())
         self._wake_another()
         return reading
 

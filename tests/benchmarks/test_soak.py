@@ -16,7 +16,8 @@ from soaking.load import soak
 from soaking.model import scores_of
 
 MINUTE = 60.0
-GOOD = Found(100.0, 200.0, Answers(sent=10, judged=6, undecided=4, slowest=1.5), size=900.0, growth=2.0, slope=4.0)
+ANSWERS = Answers(sent=10, judged=6, undecided=4, slowest=1.5)
+GOOD = Found(100.0, 200.0, 0.9, ANSWERS, size=900.0, growth=2.0, slope=4.0)
 
 
 def test_the_line_leaves_out_the_first_fifth() -> None:
@@ -56,6 +57,11 @@ def test_every_breach_is_told(change: dict[str, Any], said: str) -> None:
 
 def test_growth_is_a_breach() -> None:
     assert breaches(replace(GOOD, growth=16.5), 2.0) == ["the process grew by 16.5 MiB; allowed are 16"]
+
+
+def test_an_engine_that_works_for_nothing_is_a_breach() -> None:
+    said = ["40% of the sustainable rate was judged in overload; at least 50% must be"]
+    assert breaches(replace(GOOD, share=0.4), 2.0) == said
 
 
 @pytest.fixture(scope="module")
