@@ -3,13 +3,11 @@
 A pass of MiniLM over 32 tokens takes a quarter less, one over 128 a tenth.
 """
 
-import logging
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
+from onnxruntime.transformers.fusion_options import FusionOptions
+from onnxruntime.transformers.optimizer import optimize_model
 from transformers import PreTrainedConfig
 
 MICROSOFT = "com.microsoft"
@@ -23,9 +21,6 @@ def fused(file: Path, config: PreTrainedConfig) -> onnx.ModelProto:
         file: the graph.
         config: of its encoder, whose heads and width are what is looked for.
     """
-    with _own_paths():
-        from onnxruntime.transformers.fusion_options import FusionOptions
-        from onnxruntime.transformers.optimizer import optimize_model
     options = FusionOptions("bert")
     options.enable_embed_layer_norm = False
     options.enable_skip_layer_norm = options.enable_bias_skip_layer_norm = False  # not vectorised, and slower
@@ -38,14 +33,3 @@ def fused(file: Path, config: PreTrainedConfig) -> onnx.ModelProto:
     if all(known.domain != MICROSOFT for known in model.opset_import):
         model.opset_import.append(onnx.helper.make_opsetid(MICROSOFT, 1))
     return model
-
-
-@contextmanager
-def _own_paths() -> Iterator[None]:
-    """Keep Python's search path: the package adds folders with a ``metrics`` and a ``benchmark``."""
-    before, level = list(sys.path), logging.getLogger().level
-    try:
-        yield
-    finally:
-        sys.path[:] = before
-        logging.getLogger().setLevel(level)

@@ -1,6 +1,5 @@
 """Fusing changes no result, and nothing of the process."""
 
-import sys
 from pathlib import Path
 
 import onnx
@@ -37,10 +36,3 @@ def test_attention_is_one_operator(tiny_encoder: Path, tmp_path: Path) -> None:
     operators = [node.op_type for node in graph.node]
     assert operators.count("Attention") == classifier.network.config.num_hidden_layers
     assert "Softmax" not in operators
-
-
-def test_pythons_search_path_stays(tiny_encoder: Path, tmp_path: Path) -> None:
-    classifier, file = written(str(tiny_encoder), tmp_path)
-    before = list(sys.path)
-    fused(file, classifier.network.config)
-    assert sys.path == before
