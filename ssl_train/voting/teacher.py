@@ -4,6 +4,7 @@ A vote says how harmful an LLM finds a text, from 0 (surely not) to 4 (surely). 
 models, policies and tasks, so the few true labels decide what each vote is worth.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,11 +29,13 @@ class VoteTeacher:
     log_odds: log odds of harmful by the vote alone, shape (pool,); 0 where there is no vote.
     voted: whether a text has a vote, bool of shape (pool,).
     trust: factor of the network's own log odds, from 0 to 1, since the network learnt from its own targets.
+    prior: log odds of harmful among the labelled examples, which vote and network both know; it counts once.
     """
 
     log_odds: Tensor
     voted: Tensor
     trust: float
+    prior: float = 0.0
 
     @classmethod
     def of(
@@ -50,22 +53,25 @@ class VoteTeacher:
             )
         worth = vote_log_odds(votes, labelled)
         given = [votes.get(record.id) for record in pool]
+        harmful = sum(record.label == 1 for record in labelled)
         return cls(
             log_odds=torch.tensor([0.0 if vote is None else worth[vote] for vote in given]),
             voted=torch.tensor([vote is not None for vote in given], dtype=torch.bool),
             trust=trust,
+            prior=math.log((harmful + 1) / (len(labelled) - harmful + 1)),
         )
 
     def teach(self, pseudo: PseudoLabels, weak: Tensor, index: Tensor) -> PseudoLabels:
         """Replace the pseudo-labels of voted texts by what vote and network say together.
 
-        The two count as witnesses whose log odds add up, the network's times ``trust``. Texts without a vote keep their
-        pseudo-label, and so do those that the method has given a class of its own: no vote speaks of that.
+        The two count as witnesses whose log odds add up, the network's times ``trust`` and without the ``prior`` that
+        the vote's hold already. Texts without a vote keep their pseudo-label, and so do those that the method has given
+        a class of its own: no vote speaks of that.
 
         Shape:
             weak: logits (texts, heads, classes), without gradient. index: int64 (texts,), positions in the pool.
         """
-        odds = self.log_odds[index].to(weak)[:, None] + self.trust * (weak[..., 1] - weak[..., 0])
+        odds = self.log_odds[index].to(weak)[:, None] + self.trust * (weak[..., 1] - weak[..., 0] - self.prior)
         harmful = odds.sigmoid()
         of_labels = pseudo.targets[..., len(LABELS) :].sum(dim=-1) == 0
         voted = self.voted[index].to(weak.device)[:, None] & of_labels

@@ -42,6 +42,17 @@ def test_vote_and_network_add_their_log_odds():
     assert taught.weights.tolist() == [[1.0], [0.0]]
 
 
+def test_the_share_of_harmful_labels_counts_once():
+    # Nine unharmful labels and one harmful one got vote 0: (1 + 1) / (10 + 2) = 1/6, and their prior is 2/10. A network
+    # that has learnt no more than the prior adds nothing to the vote.
+    labelled = records([1] + [0] * 9)
+    votes = {record.id: 0 for record in labelled} | {"p": 0}
+    teacher = VoteTeacher.of(votes, labelled, [Record("p", Exchange("x"))], trust=1.0)
+    pseudo = PseudoLabels(torch.tensor([[[1.0, 0.0]]]), torch.tensor([[0.0]]))
+    taught = teacher.teach(pseudo, torch.tensor([[[0.0, math.log(2 / 10)]]]), torch.tensor([0]))
+    assert taught.targets[0, 0].tolist() == pytest.approx([5 / 6, 1 / 6])
+
+
 def test_a_vote_says_nothing_of_a_class_that_only_training_knows():
     teacher = VoteTeacher(log_odds=torch.tensor([2.0, 2.0]), voted=torch.tensor([True, True]), trust=1.0)
     weak = torch.tensor([[[0.0, 1.0, 5.0]]] * 2)
