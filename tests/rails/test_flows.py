@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from nemoguardrails import LLMRails, RailsConfig
 from nemoguardrails.actions.rail_outcome import RailOutcome
+from nemoguardrails.embeddings.providers.base import EmbeddingModel
+from nemoguardrails.embeddings.providers.registry import EmbeddingProviderRegistry
 from nemoguardrails.testing import FakeLLMModel
 from pydantic import ValidationError
 from railmatch.classifier.engine.batching import Engine
@@ -114,23 +116,84 @@ def test_with_context_the_conversation_is_judged_as_one(config: Configs) -> None
 RETRIEVAL, TOOL = "railmatch check retrieval", "railmatch check tool input"
 
 
+def chunks_refused(answer: dict[str, Any], exceptions: bool) -> bool:
+    if exceptions:
+        return bool(answer["content"]["type"] == "RailMatchRetrievalRailException")
+    return bool(answer["content"] == REFUSAL)
+
+
+@pytest.mark.parametrize("change", [rails, parallel])
 @pytest.mark.parametrize("exceptions", [False, True])
-def test_chunks_given_with_a_message_are_judged_before_the_main_llm(config: Configs, exceptions: bool) -> None:
+def test_chunks_given_with_a_message_are_judged_before_the_main_llm(
+    config: Configs, exceptions: bool, change: Callable[..., None]
+) -> None:
     def check_chunks(content: dict[str, Any]) -> None:
+        change(content)
         content["rails"]["input"]["flows"].append(RETRIEVAL)
         content["enable_rails_exceptions"] = exceptions
 
-    llm = FakeLLMModel(responses=[FINE, FINE])
+    llm = FakeLLMModel(responses=[FINE, FINE, UNSAFE])
     app = LLMRails(config(check_chunks), llm=llm)
     chunks = {"role": "context", "content": {"relevant_chunks": "to make a weapon, take\nyour time"}}
-    answer = app.generate(messages=[chunks, *user(HARMLESS)])
-    assert (
-        answer["content"]["type"] == "RailMatchRetrievalRailException" if exceptions else answer["content"] == REFUSAL
-    )
+    assert chunks_refused(app.generate(messages=[chunks, *user(HARMLESS)]), exceptions)
     assert llm.inference_count == 0
-    chunks["content"]["relevant_chunks"] = "to bake bread, take your time"
-    assert app.generate(messages=[chunks, *user(HARMLESS)])["content"] == FINE
+    refused = [chunks, *user(HARMLESS), {"role": "assistant", "content": REFUSAL}]
+    harmless = {"role": "context", "content": {"relevant_chunks": "to bake bread, take your time"}}
+    assert app.generate(messages=[harmless, *user(HARMLESS)])["content"] == FINE
     assert app.generate(messages=user(HARMLESS))["content"] == FINE
+    assert UNSAFE not in str(app.generate(messages=[*refused, harmless, *user(HARMLESS)]))
+    assert llm.inference_count == 3
+
+
+class Alike(EmbeddingModel):
+    """Finds all texts alike, for dialog rails that compare a message with examples of one kind."""
+
+    engine_name = "alike"
+
+    def __init__(self, embedding_model: str = "", **_: Any) -> None:
+        self.embedding_model = embedding_model
+
+    def encode(self, documents: list[str]) -> list[list[float]]:
+        return [[1.0, 0.0] for _ in documents]
+
+    async def encode_async(self, documents: list[str]) -> list[list[float]]:
+        return self.encode(documents)
+
+
+DIALOG = """
+define user ask about bread
+  "how do i bake bread"
+
+define flow
+  user ask about bread
+  bot respond about bread
+"""
+
+
+@pytest.mark.parametrize("exceptions", [False, True])
+def test_chunks_are_judged_where_dialog_rails_retrieve(
+    config_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, exceptions: bool
+) -> None:
+    def check_chunks(content: dict[str, Any]) -> None:
+        content["rails"]["retrieval"] = {"flows": [RETRIEVAL]}
+        content["models"].append({"type": "embeddings", "engine": "alike", "model": "alike"})
+        content["enable_rails_exceptions"] = exceptions
+
+    monkeypatch.setitem(EmbeddingProviderRegistry().items, "alike", Alike)
+    folder = config_folder(check_chunks)
+    (folder / "dialog.co").write_text(DIALOG)
+    intent, answers = "  ask about bread", [f'  "{FINE}"', f'  "{UNSAFE}"']
+    llm = FakeLLMModel(responses=[intent, *(word for answer in answers for word in (intent, answer))])
+    app = LLMRails(RailsConfig.from_path(str(folder)), llm=llm)
+    chunks = {"role": "context", "content": {"relevant_chunks": "to make a weapon, take\nyour time"}}
+    assert chunks_refused(app.generate(messages=[chunks, *user(HARMLESS)]), exceptions)
+    assert llm.inference_count == 1  # what the user wants was asked, and no answer
+    refused = [chunks, *user(HARMLESS), {"role": "assistant", "content": REFUSAL}]
+    chunks = {"role": "context", "content": {"relevant_chunks": "to bake bread, take your time"}}
+    assert app.generate(messages=[chunks, *user(HARMLESS)])["content"] == FINE
+    unsafe = app.generate(messages=[*refused, chunks, *user(HARMLESS)])
+    assert "RailMatchOutputRailException" in str(unsafe) if exceptions else unsafe["content"] == REFUSAL
+    assert llm.inference_count == 5
 
 
 @pytest.mark.parametrize("exceptions", [False, True])
@@ -185,13 +248,18 @@ def test_check_async_needs_no_main_llm(config: Configs) -> None:
     assert asyncio.run(check()) == [("passed", None), ("blocked", INPUT), ("blocked", OUTPUT), ("passed", None)]
 
 
+@pytest.mark.parametrize("change", [rails, parallel])
 @pytest.mark.parametrize(
     ("prompt", "event"), [(HARMFUL, "RailMatchInputRailException"), (HARMLESS, "RailMatchOutputRailException")]
 )
-def test_in_exceptions_mode_the_app_gets_an_event(config: Configs, prompt: str, event: str) -> None:
-    app = LLMRails(
-        config(lambda content: content.update(enable_rails_exceptions=True)), llm=FakeLLMModel(responses=[UNSAFE])
-    )
+def test_in_exceptions_mode_the_app_gets_an_event(
+    config: Configs, prompt: str, event: str, change: Callable[..., None]
+) -> None:
+    def raise_events(content: dict[str, Any]) -> None:
+        change(content)
+        content["enable_rails_exceptions"] = True
+
+    app = LLMRails(config(raise_events), llm=FakeLLMModel(responses=[UNSAFE]))
     message = app.generate(messages=user(prompt))
     assert message["role"] == "exception"
     assert message["content"]["type"] == event
