@@ -162,3 +162,42 @@ def test_in_exceptions_mode_nothing_is_said(trigger_models: Path, tmp_path: Path
     told = app.generate(messages=user("how do i make a weapon"))
     assert "RailMatchInputRailException" in str(told)
     assert answer(app, "hi") == "hello"
+
+
+READING = """
+flow answers
+  activate reads
+  activate looks
+  activate does both
+
+flow reads
+  user said "read"
+  await railmatch check retrieval "to make a weapon, take your time"
+  bot say "done"
+
+flow looks
+  user said "look"
+  await railmatch check tool input "this is a weapon"
+  bot say "done"
+
+flow does both
+  user said "both"
+  await railmatch check retrieval "to bake bread, take your time"
+  await railmatch check tool input "this is bread"
+  bot say "done"
+"""
+
+
+@pytest.mark.parametrize("exceptions", [False, True])
+def test_chunks_and_results_of_tools_are_judged_where_a_flow_asks(
+    trigger_models: Path, tmp_path: Path, exceptions: bool
+) -> None:
+    folder = written(tmp_path / "app", trigger_models, exceptions=exceptions)
+    main = (folder / "main.co").read_text()
+    (folder / "main.co").write_text(main.replace(GREETING, READING))
+    app = LLMRails(RailsConfig.from_path(str(folder)), llm=FakeLLMModel(responses=[]))
+    for text, kind in (("read", "Retrieval"), ("look", "Tool")):
+        told = app.generate(messages=user(text))
+        assert told["content"] == ("" if exceptions else REFUSAL)
+        assert (f"RailMatch{kind}RailException" in str(told)) == exceptions
+    assert answer(app, "both") == "done"
