@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from nemoguardrails import LLMRails
@@ -42,6 +43,12 @@ def init(app: LLMRails) -> None:
         _log.info("%ss are checked with %s at threshold %.4f", check.task, check.model, check.threshold)
 
 
+@cache
+def _audit_log(file: Path, text: bool) -> AuditLog:
+    """Open a log once a process: every app of a server is set up anew, and none says when it is done with it."""
+    return AuditLog(file, text=text)
+
+
 def _observers(settings: RailSettings, guard: Guard, *, tracing: bool) -> Iterator[Observer]:
     """Make what is told every verdict; nothing that a setting does not ask for is imported.
 
@@ -49,7 +56,7 @@ def _observers(settings: RailSettings, guard: Guard, *, tracing: bool) -> Iterat
         SettingsError: the audit log or the metrics cannot be had.
     """
     if settings.audit_file is not None:
-        yield AuditLog(Path(settings.audit_file), text=settings.audit_text)
+        yield _audit_log(Path(settings.audit_file).absolute(), settings.audit_text)
     if settings.metrics is not None:
         try:
             from .metrics import served_metrics

@@ -11,6 +11,9 @@ from typing import NamedTuple
 from ..errors import EngineError
 from ..inputs import Exchange, Window
 
+SWEPT = 64
+"""After so many callers of one text, those who have their answer are forgotten."""
+
 
 class Judgement(NamedTuple):
     """What the model says of one exchange: the harmful probability of its highest window, and how many it had."""
@@ -44,6 +47,8 @@ class Request:
 
     def join(self, expires: float | None = None) -> "Future[Judgement]":
         """Give one more caller a future of its own, so that none can cancel another's."""
+        if len(self.waiters) % SWEPT == SWEPT - 1:  # of a text that hangs, those who gave up would gather without end
+            self.waiters = [waiter for waiter in self.waiters if not waiter.future.done()]
         future: Future[Judgement] = Future()
         self.waiters.append(Waiter(future, expires))
         return future

@@ -96,9 +96,9 @@ def harden(
     texts = replace(own, pool=[]) if training.method.name == "supervised" else own  # whose pool is not learnt from
     seeds = _seeds(recipe, training, texts, base, file.parent)
     examples = _held_out(recipe, training, texts, seeds, base, file.parent)
-    folder = RunFolder(out, _fingerprint(recipe, training, start, texts))
     patience = Patience(recipe.wait_s, say)
     policy = patience(lambda: read_policy(recipe.judges.policy, base), "judges")
+    folder = RunFolder(out, _fingerprint(recipe, training, start, texts, [seeds, examples, policy], base))
     generator, score = make_generator(recipe, patience, say, base)
     with Cache(Path(recipe.cache).expanduser()) as cache:
         judges = make_judges(recipe, start, policy, Desk(cache, agreed, silent), patience, base=base)
@@ -109,7 +109,7 @@ def harden(
         originals = gather_originals(training, texts, out / "votes", accelerator, file.parent, progress)
         fluency = _fluency(recipe, own, score)
         parts = Parts(
-            *(recipe, start, originals, examples, seeds, generator, judges, fluency, Remembered()),
+            *(recipe, start, originals, examples, seeds, generator, judges, fluency, Remembered(recipe.device)),
             *(accelerator, progress, say),
         )
         rounds = Rounds(parts, folder)
@@ -182,8 +182,21 @@ def _fluency(recipe: HardenRecipe, texts: TrainingTexts, score: Score | None) ->
     return Fluency.of(score or Letters(sample[:half]), sample[half:], recipe.gate.fluency)
 
 
-def _fingerprint(recipe: HardenRecipe, training: Recipe, start: Path, texts: TrainingTexts) -> str:
-    """Hash everything that a round's stages depend on; how many rounds there are may change."""
+def _fingerprint(
+    recipe: HardenRecipe,
+    training: Recipe,
+    start: Path,
+    texts: TrainingTexts,
+    dealt: Sequence[object],
+    base: Path | None,
+) -> str:
+    """Hash everything that a round's stages depend on; how many rounds there are may change.
+
+    ``dealt`` are the seeds, the held-out examples and the policy. Of the generator's files the contents count, too;
+    only the weights of generator and judges are known by their names alone.
+    """
+    files = [recipe.generator.recorded, recipe.generator.instructions]
+    paths = [find_path(file, recipe.task, base) for file in files if file is not None]
     left_out = {name: True for name in ("rounds", "decide", "device", "cache", "wait_s")}
     content = [
         recipe.model_dump(mode="json", exclude=left_out | {"generator": {"endpoint"}, "judges": {"endpoint"}}),
@@ -191,6 +204,8 @@ def _fingerprint(recipe: HardenRecipe, training: Recipe, start: Path, texts: Tra
         training.model_dump(mode="json", exclude={"data", "augment", "report", "export"}),
         hashlib.sha256((start / "model.safetensors").read_bytes()).hexdigest(),
         [(record.exchange, record.label) for record in [*texts.labelled, *texts.pool]],
+        repr(dealt),
+        [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths],
         __version__,
     ]
     return hashlib.sha256(json.dumps(content, default=list).encode()).hexdigest()

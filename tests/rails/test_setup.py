@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 import torch
 from nemoguardrails import LLMRails, RailsConfig
@@ -90,6 +91,14 @@ def test_what_settings_ask_for_is_told_every_verdict(config: Callable[..., Rails
     scraped = httpx.get(f"http://{address}/metrics").text
     assert 'railmatch_decisions_total{decision="allow",task="prompt"} 1.0' in scraped
     assert "railmatch_engine_queue{" in scraped
+
+
+def test_apps_of_one_process_share_an_audit_log(config: Callable[..., RailsConfig], tmp_path: Path) -> None:
+    audit = {"audit_file": str(tmp_path / "audit.jsonl")}
+    for _ in range(3):
+        LLMRails(config(lambda content: content["custom_data"]["railmatch"].update(audit)))
+    opened = [Path(file.path) for file in psutil.Process().open_files()]
+    assert opened.count((tmp_path / "audit.jsonl").resolve()) == 1
 
 
 def test_an_audit_log_that_cannot_be_written_stops_the_app(config: Callable[..., RailsConfig], tmp_path: Path) -> None:

@@ -32,6 +32,17 @@ def test_a_score_that_is_not_a_number_fails_the_request_and_ends_its_work() -> N
     assert not judged.pieces
 
 
+def test_callers_who_gave_up_do_not_gather() -> None:
+    judged = request()
+    waiting = judged.join()
+    for _ in range(1000):
+        judged.join().cancel()
+    assert len(judged.waiters) < 100
+    judged.note([0.5])
+    judged.answer()
+    assert waiting.result(0).score == 0.5
+
+
 def test_the_first_reason_stays() -> None:
     judged = request()
     judged.fail("one", ValueError("cause"))

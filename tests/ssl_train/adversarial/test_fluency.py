@@ -42,3 +42,10 @@ def test_a_text_without_words_is_not_fluent():
     fluency = Fluency.of(Letters(["some words"]), ["some words", "words"], 0.0)
     fluent, gibberish = fluency.judge([" "])
     assert (fluent.tolist(), gibberish.tolist()) == ([False], [1.0])
+
+
+def test_an_own_text_without_words_sets_no_floor():
+    fluency = Fluency.of(Letters(["some words"]), ["some words", " ", "words"], 0.0)
+    assert np.isfinite(fluency.floor)
+    fluent, gibberish = fluency.judge([" ", "some words"])
+    assert (fluent.tolist(), gibberish[0]) == ([False, True], 1.0)

@@ -156,6 +156,20 @@ def killed_at(step: str) -> Any:
     return progress
 
 
+def test_other_attacks_in_the_same_file_do_not_go_on_in_its_folder(world: World, tmp_path: Path):
+    class Stopped(Exception): ...
+
+    def stop(words: str) -> None:
+        raise Stopped(words)
+
+    attempt = recipe(world, tmp_path)
+    with pytest.raises(Stopped):
+        harden(attempt, tmp_path / "out", say=stop)
+    recorded(tmp_path, more=lambda label, number: [text(label, number, 1)])
+    with pytest.raises(SettingsError, match="holds rounds of another recipe, classifier or version"):
+        harden(attempt, tmp_path / "out")
+
+
 def test_a_killed_run_goes_on_from_its_last_stage(world: World, tmp_path: Path):
     short = {"rounds": 1, "fine_tune": {"steps": 5, "learning_rate": 1e-3}}
     out = tmp_path / "out"
