@@ -45,3 +45,14 @@ def test_spans_of_a_request(exporter: InMemorySpanExporter, config: Callable[...
     took = (response.end_time - response.start_time) / 1e6
     assert took == pytest.approx(response.attributes["railmatch.milliseconds"], abs=0.01)
     assert not any("alice" in text or "bob" in text for text in map(ReadableSpan.to_json, spans))
+
+
+def test_a_check_belongs_to_the_span_of_the_app(
+    exporter: InMemorySpanExporter, config: Callable[..., RailsConfig]
+) -> None:
+    app = LLMRails(config(traced), llm=FakeLLMModel(responses=[RESPONSE]))
+    exporter.clear()
+    with trace.get_tracer("app").start_as_current_span("request") as request:
+        app.generate(messages=[{"role": "user", "content": PROMPT}])
+    checks = [span for span in exporter.get_finished_spans() if span.name == "railmatch.check"]
+    assert [check.parent.span_id for check in checks] == [request.get_span_context().span_id] * 2
