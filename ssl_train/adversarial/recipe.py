@@ -85,10 +85,22 @@ class GeneratorSettings(Section):
     recorded: str | None = None
     rl: RlSettings = RlSettings()
 
+    @property
+    def texts_to_learn(self) -> int:
+        """Say how many of the texts of a seed are written to learn from; one at least is left to be harvested."""
+        if self.name != "rl":
+            return 0
+        return min(max(1, round(self.texts_a_seed * self.rl.learning_share)), self.texts_a_seed - 1)
+
     @model_validator(mode="after")
     def _has_what_writes(self) -> Self:
         if self.name in CAUSAL and self.model is None:
             raise ValueError(f"name is {self.name!r}, which samples a language model: name one in model")
+        if self.name == "rl" and self.texts_a_seed < 2:
+            raise ValueError(
+                "texts_a_seed is 1, but name is 'rl', which writes texts to learn from and others to harvest: set it "
+                "to at least 2"
+            )
         if self.name == "endpoint" and self.endpoint is None and self.recorded is None:
             raise ValueError("name is 'endpoint', but there is nobody to ask: set endpoint, or name a file in recorded")
         if self.name == "endpoint" and self.endpoint and self.texts_a_seed > MOST_VARIANTS:

@@ -185,27 +185,20 @@ class _AttackRound:
             Batch(BATCH_TOKENS, "tokens", parts.say),
         )
 
-    @property
-    def _texts_to_learn(self) -> int:
-        """Give the share of the budget that is written to learn from: a generator that does not learn needs none."""
-        if self._settings.name != "rl":
-            return 0
-        return round(self._settings.texts_a_seed * self._settings.rl.learning_share)
-
     def learn(self) -> Learned:
         """Let the generator learn."""
-        if not self._texts_to_learn:
+        if not self._settings.texts_to_learn:
             return Learned()
-        total = self._texts_to_learn * len(self._seeds)
+        total = self._settings.texts_to_learn * len(self._seeds)
         folder = self._folder / "generator"
         with self._parts.progress(f"round {self._number}: the generator learns", total) as advance:
             return self._parts.generator.learn(
-                self._seeds, self._reward, texts_a_seed=self._texts_to_learn, folder=folder, advance=advance
+                self._seeds, self._reward, texts_a_seed=self._settings.texts_to_learn, folder=folder, advance=advance
             )
 
     def write(self) -> list[Candidate]:
         """Let the generator write."""
-        each = self._settings.texts_a_seed - self._texts_to_learn
+        each = self._settings.texts_a_seed - self._settings.texts_to_learn
         chance = self._parts.recipe.seed + self._number
         with self._parts.progress(f"round {self._number}: writing attacks", each * len(self._seeds)) as advance:
             return self._parts.generator.propose(self._seeds, each, round_seed=chance, advance=advance)

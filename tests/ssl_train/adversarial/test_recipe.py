@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from railmatch.classifier.errors import SettingsError
-from railmatch.ssl_train.adversarial.recipe import HardenRecipe
+from railmatch.ssl_train.adversarial.recipe import GeneratorSettings, HardenRecipe
 from railmatch.ssl_train.recipe.file import load_settings
 
 SHIPPED = Path(__file__).parents[3] / "config" / "harden.yml"
@@ -42,6 +42,11 @@ def test_the_shipped_recipe_opens_with_its_command_and_is_valid():
             "it",
         ),
         (
+            "generator: {name: rl, model: m, texts_a_seed: 1}\n" + JUDGES,
+            "line 4: generator: texts_a_seed is 1, but name is 'rl', which writes texts to learn from and others to "
+            "harvest: set it to at least 2",
+        ),
+        (
             "generator: {name: none}\njudges: {agree: 2, classifiers: [{model: other}]}\n",
             "line 5: judges: agree is 2, but there are 1 votes: set it from 1 to 1",
         ),
@@ -71,3 +76,18 @@ def test_nobody_is_asked_about_cheap_calls_only_where_every_endpoint_says_so(tmp
     text = PLAIN + "generator: {{name: endpoint, endpoint: {{model: m, {}}}}}\njudges: {{endpoint: {{model: m{}}}}}\n"
     assert load(tmp_path, text.format(prices + "2.0", "")).ask_above is None
     assert load(tmp_path, text.format(prices + "2.0", ", " + prices + "1.5")).ask_above == 1.5
+
+
+@pytest.mark.parametrize(
+    ("name", "texts", "share", "to_learn"),
+    [
+        ("rl", 8, 0.75, 6),
+        ("rl", 2, 0.75, 1),  # 1.5, but one is left to be harvested
+        ("rl", 4, 0.1, 1),  # 0.4, but a generator that learns needs one
+        ("best_of_n", 8, 0.75, 0),
+    ],
+)
+def test_what_is_written_to_learn_leaves_something_to_harvest(name: str, texts: int, share: float, to_learn: int):
+    rl = {"learning_share": share}
+    settings = GeneratorSettings.model_validate({"name": name, "model": "m", "texts_a_seed": texts, "rl": rl})
+    assert settings.texts_to_learn == to_learn
