@@ -108,11 +108,12 @@ def recipe_of(
     """Give the hardening recipe of a generator."""
     from railmatch.ssl_train.adversarial.recipe import HardenRecipe
 
+    sampled = {"model": options["lm"]} | {name: options[name] for name in ("template", "temperature", "max_tokens")}
     kinds: dict[str, Row] = {
         "none": {},
         "endpoint": {"recorded": data.file("recorded")},
-        "best_of_n": {"model": options["lm"], "template": options["template"]},
-        "rl": {"model": options["lm"], "template": options["template"]},
+        "best_of_n": sampled,
+        "rl": sampled | {"rl": {"lora": options["rate"] is None, "learning_rate": options["rate"]}},
     }
     steps = options["steps"]
     return HardenRecipe.model_validate(
@@ -256,6 +257,9 @@ FILE = click.Path(path_type=Path)
 @click.option("--judge", type=FILE, help="A trained classifier that judges, instead of training one.")
 @click.option("--lm", help="Folder or Hub id of a causal language model, for best_of_n and rl.")
 @click.option("--template", type=click.Choice(["chat", "plain"]), default="chat", show_default=True)
+@click.option("--temperature", default=1.0, show_default=True, help="Of sampling --lm.")
+@click.option("--max-tokens", default=256, show_default=True, help="Of a text sampled from --lm, at most.")
+@click.option("--rate", type=float, help="rl trains all weights, at this learning rate, and not adapters at the usual.")
 @click.option("--texts", default=350, show_default=True, help="Texts to attack, and as many to measure on.")
 @click.option("--variants", default=2, show_default=True, help="Attacks written on each text.")
 @click.option("--accepted", default=84, show_default=True, help="Attacks accepted of a round, at most.")

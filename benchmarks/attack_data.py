@@ -25,6 +25,14 @@ def write_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
+def attackable(source: Path) -> list[str]:
+    """List the ids of the pool texts that attacks may start from or be measured on: rewritten, and of a sure vote."""
+    votes = {row["id"]: row["vote"] for row in rows_of(source / "prompt_votes.jsonl")}
+    rewritten = {row["id"] for row in rows_of(source / "prompt_rewrites.jsonl") if row["rewrites"]}
+    pool = {row["id"] for row in rows_of(source / "prompt_unlabelled.jsonl")}
+    return sorted(name for name in pool & rewritten if votes.get(name) in SURE)
+
+
 class Data:
     """The parts of the data, as files of a scratch folder."""
 
@@ -48,11 +56,9 @@ class Data:
     def _deal_texts(self, source: Path, most: int) -> None:
         votes = {row["id"]: row["vote"] for row in rows_of(source / "prompt_votes.jsonl")}
         self._truth = {row["id"]: row["label"] for row in rows_of(source / "prompt_unlabelled_labels.jsonl")}
-        rewrites = {row["id"]: row["rewrites"] for row in rows_of(source / "prompt_rewrites.jsonl") if row["rewrites"]}
-        pool = {
-            row["id"]: row["prompt"] for row in rows_of(source / "prompt_unlabelled.jsonl") if row["id"] in rewrites
-        }
-        sure = [name for name in sorted(pool) if votes.get(name) in SURE]
+        rewrites = {row["id"]: row["rewrites"] for row in rows_of(source / "prompt_rewrites.jsonl")}
+        pool = {row["id"]: row["prompt"] for row in rows_of(source / "prompt_unlabelled.jsonl")}
+        sure = attackable(source)
         random.Random(f"texts {self.seed}").shuffle(sure)
         train, fresh = sure[::2][:most], sure[1::2][:most]
         seeds = [{"id": name, "prompt": pool[name], "label": SURE[votes[name]]} for name in train]

@@ -115,9 +115,9 @@ def test_what_is_finished_is_not_run_again(source: Path, tmp_path: Path):
         return done.stdout
 
     settings = {
-        "model": None, "training": None, "judge": None, "lm": None, "template": "chat", "texts": 350, "variants": 2,
-        "accepted": 84, "rounds": 1, "rows": None, "steps": None,
-        "recipe": hashlib.sha256(RECIPE.read_bytes()).hexdigest()[:16],
+        "model": None, "training": None, "judge": None, "lm": None, "template": "chat", "temperature": 1.0,
+        "max_tokens": 256, "rate": None, "texts": 350, "variants": 2, "accepted": 84, "rounds": 1, "rows": None,
+        "steps": None, "recipe": hashlib.sha256(RECIPE.read_bytes()).hexdigest()[:16],
     }  # fmt: skip
     for seed in (0, 1):
         for row in (START, "none"):
