@@ -47,6 +47,12 @@ TARGET_FPR = 0.05
 OBFUSCATED = 80
 """So many harmful test texts are obfuscated, in every way: most ways make a text several times as many tokens."""
 
+SAMPLING = {
+    "best_of_n": ("lm", "template", "temperature", "max_tokens"),
+    "rl": ("lm", "template", "temperature", "max_tokens", "rate"),
+}
+"""Settings that only some rows read, by row: the others need not be run again when one changes."""
+
 COLUMNS = {
     "attacks learnt from": ("accepted", "{:.0f}"),
     "harmful seeds turned": ("missed", "{:.1%}"),
@@ -209,12 +215,21 @@ def run_seed(
             else:
                 figures = run_generator(row, data, (classifier, training, judge), settings)
             seconds = round(time.perf_counter() - begun, 1)
-            results.add({"seed": seed, "row": row, "settings": settings, **figures, "seconds": seconds})
+            kept = settings_of(row, settings)
+            results.add({"seed": seed, "row": row, "settings": kept, **figures, "seconds": seconds})
+
+
+def settings_of(row: str, settings: Row) -> Row:
+    """Give those of the settings that a row depends on."""
+    unread = set(SAMPLING["rl"]) - set(SAMPLING.get(row, ()))
+    return {name: value for name, value in settings.items() if name not in unread}
 
 
 def finished(results: Results, settings: Row) -> dict[tuple[int, str], Row]:
     """Give the rows of these settings by seed and name."""
-    return {(row["seed"], row["row"]): row for row in results.rows() if row["settings"] == settings}
+    return {
+        (row["seed"], row["row"]): row for row in results.rows() if row["settings"] == settings_of(row["row"], settings)
+    }
 
 
 def table(rows: Sequence[Row], names: Sequence[str]) -> str:

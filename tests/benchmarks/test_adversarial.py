@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from adversarial import RECIPE, START, finished, main, table, turned_share
+from adversarial import RECIPE, START, finished, main, settings_of, table, turned_share
 from attack_data import Data
 from click.testing import CliRunner
 from label_efficiency.results import Results
@@ -106,6 +106,13 @@ def test_rows_of_other_settings_are_not_counted(tmp_path: Path):
     }  # fmt: skip
 
 
+def test_a_row_depends_on_what_it_reads():
+    settings = {"texts": 9, "lm": "small", "template": "chat", "temperature": 0.8, "max_tokens": 80, "rate": 1e-5}
+    assert settings_of("rl", settings) == settings
+    assert settings_of("best_of_n", settings) == {name: settings[name] for name in settings if name != "rate"}
+    assert settings_of("endpoint", settings) == settings_of(START, settings) == {"texts": 9}
+
+
 def test_what_is_finished_is_not_run_again(source: Path, tmp_path: Path):
     out = tmp_path / "results.jsonl"
 
@@ -115,9 +122,8 @@ def test_what_is_finished_is_not_run_again(source: Path, tmp_path: Path):
         return done.stdout
 
     settings = {
-        "model": None, "training": None, "judge": None, "lm": None, "template": "chat", "temperature": 1.0,
-        "max_tokens": 256, "rate": None, "texts": 350, "variants": 2, "accepted": 84, "rounds": 1, "rows": None,
-        "steps": None, "recipe": hashlib.sha256(RECIPE.read_bytes()).hexdigest()[:16],
+        "model": None, "training": None, "judge": None, "texts": 350, "variants": 2, "accepted": 84, "rounds": 1,
+        "rows": None, "steps": None, "recipe": hashlib.sha256(RECIPE.read_bytes()).hexdigest()[:16],
     }  # fmt: skip
     for seed in (0, 1):
         for row in (START, "none"):
