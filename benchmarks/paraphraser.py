@@ -4,7 +4,7 @@
     python benchmarks/paraphraser.py DATA --out FOLDER --steps 2                    # only to see that it runs
 
 The lower layers of the encoder (the embedded MiniLM, 22M parameters) become a causal decoder, between two layers that
-are written so that it copies (copying_layers.py), and learn to go on from a text with a recorded rewrite of it. The
+are written so that it copies (paraphrasing/copying_layers.py), and learn to go on from a text with a rewrite of it. The
 folder is one of transformers (BertLMHeadModel), with a chat template that takes the text from between the markers of
 RailMatch's instructions and leaves the rest: so small a model cannot follow instructions, and rewords harmful and
 harmless texts alike. It writes lower case.
@@ -33,8 +33,8 @@ from typing import Any
 import click
 import torch
 import torch.nn.functional as F
-from copying_layers import Codes, look, write_before, write_match
-from paraphrase_pairs import SHIFTED, Batch, Batches, Pair, Texts
+from paraphrasing.copying_layers import Codes, look, write_before, write_match
+from paraphrasing.pairs import SHIFTED, Batch, Batches, Pair, Texts
 from railmatch.classifier.backbone import locate_encoder
 from railmatch.classifier.loading import quiet_transformers
 from torch import Tensor

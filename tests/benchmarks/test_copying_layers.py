@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from copying_layers import Codes, Sight, head_before, least_squares, write_before, write_match
+from paraphrasing.copying_layers import Codes, Sight, head_before, least_squares, write_before, write_match
 from torch import Tensor
 from transformers import BertConfig
 from transformers.models.bert.modeling_bert import BertLayer

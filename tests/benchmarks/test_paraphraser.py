@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
-from paraphrase_pairs import Batches, Texts
 from paraphraser import Softmax, load_decoder, losses, main
+from paraphrasing.pairs import Batches, Texts
 from railmatch.classifier.inputs import Exchange
 from railmatch.ssl_train.adversarial.attack import Candidate, Seed
 from railmatch.ssl_train.adversarial.generators.causal import CausalWriter
