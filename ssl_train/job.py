@@ -66,7 +66,6 @@ class Job:
             recipe.training,
             lambda_s=recipe.method.lambda_s,
             lambda_u=recipe.method.lambda_u,
-            every_rewrite=recipe.method.rewrites == "all",
             votes=self._votes(labelled) if method else None,
             seed=recipe.seed,
             observe=observe,

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ...classifier.inputs import Window
@@ -42,14 +41,6 @@ def strong_views_of(views: Views, position: int, *, voted: bool) -> list[Window]
     """
     rewrites = views.strong[position]
     return [*rewrites, views.weak[position]] if voted or not rewrites else rewrites
-
-
-def spread(pseudo: PseudoLabels, choices: list[list[Window]]) -> tuple[list[Window], PseudoLabels]:
-    """Take every view of each text, so that all must agree with its target; together they count as one view does."""
-    rows = [row for row, windows in enumerate(choices) for _ in windows]
-    shares = torch.tensor([1 / len(windows) for windows in choices for _ in windows])
-    weights = pseudo.weights[rows] * shares.to(pseudo.weights)[:, None]
-    return [window for windows in choices for window in windows], PseudoLabels(pseudo.targets[rows], weights)
 
 
 def draw_one(windows: list[Window], draw: np.random.Generator) -> Window:

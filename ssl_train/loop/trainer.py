@@ -35,7 +35,7 @@ from .optimiser import make_optimiser
 from .passes import Passes, Result, use_bf16
 from .processes import make_accelerator, require_shares, share
 from .sampling import EpochSampler, PoolSampler, require_steps
-from .strong_views import NO_STRONG_VIEWS, StrongViews, draw_one, spread, strong_views_of
+from .strong_views import NO_STRONG_VIEWS, StrongViews, draw_one, strong_views_of
 from .views import Views
 
 Observe = Callable[[int, Tensor, PseudoLabels], None]
@@ -54,7 +54,6 @@ class Trainer:
         *,
         lambda_s: float = 1.0,
         lambda_u: float = 1.0,
-        every_rewrite: bool = False,
         votes: VoteTeacher | None = None,
         seed: int = 0,
         observe: Observe | None = None,
@@ -75,7 +74,6 @@ class Trainer:
         self.settings = settings
         self.lambda_s = lambda_s
         self.lambda_u = lambda_u
-        self.every_rewrite = every_rewrite
         self.votes = votes
         self.seed = seed
         self.observe = observe
@@ -166,17 +164,15 @@ class Trainer:
             self.observe(step, positions, pseudo)
         counted: list[int] = pseudo.weights.sum(dim=1).nonzero().flatten().tolist()
         draw = np.random.default_rng((self.seed, 2, step, 0))
-        drawn = {row: self._strong_views_of(index[row], draw) for row in counted}
+        drawn = {row: self._strong_view_of(index[row], draw) for row in counted}
         rows = share(counted, self.accelerator)
         mine = PseudoLabels(pseudo.targets[rows], pseudo.weights[rows])
-        windows, targets = spread(mine, [drawn[row] for row in rows])
-        return StrongViews(windows, targets, len(index), len(counted) / len(index))
+        return StrongViews([drawn[row] for row in rows], mine, len(index), len(counted) / len(index))
 
-    def _strong_views_of(self, position: int, draw: np.random.Generator) -> list[Window]:
-        """Draw one strong view of a pool text, or take all."""
+    def _strong_view_of(self, position: int, draw: np.random.Generator) -> Window:
+        """Draw one strong view of a pool text."""
         voted = self.votes is not None and bool(self.votes.voted[position])
-        windows = strong_views_of(self.views, position, voted=voted)
-        return windows if self.every_rewrite else [draw_one(windows, draw)]
+        return draw_one(strong_views_of(self.views, position, voted=voted), draw)
 
     def _judge(self, index: list[int]) -> Tensor:
         """Judge the weak views at some positions of the pool, each process its share; all get all logits."""

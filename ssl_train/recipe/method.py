@@ -13,7 +13,6 @@ class MethodSettings(Section):
     ``gamma`` is MarginMatch's least average pseudo-margin, in logits, or ``virtual``: found by a class that no text is
     of, as published. ``heads`` is how many MultiMatch has, which adapts its thresholds and reads neither ``threshold``
     nor ``gamma``.
-    ``rewrites`` says whether ``one`` of a text's is drawn in a step or ``all`` are held to its target.
     With ``alignment`` the pool's predictions are held to the classes' shares among the labels or, where it is known,
     to ``class_prior``, the share of harmful texts in the pool.
     ``vote_trust`` is the factor of the network's own log odds beside those of a vote, where ``data.votes`` has one.
@@ -25,7 +24,6 @@ class MethodSettings(Section):
     heads: int = Field(default=3, ge=3, le=15)
     lambda_s: float = Field(default=1.0, ge=0)
     lambda_u: float = Field(default=1.0, ge=0)
-    rewrites: Literal["one", "all"] = "one"
     alignment: bool = False
     class_prior: float | None = Field(default=None, gt=0, lt=1)
     vote_trust: float = Field(default=0.5, ge=0, le=1)

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 from railmatch.classifier.inputs import Window
-from railmatch.ssl_train.loop.strong_views import NO_STRONG_VIEWS, draw_one, spread, strong_views_of
+from railmatch.ssl_train.loop.strong_views import NO_STRONG_VIEWS, draw_one, strong_views_of
 from railmatch.ssl_train.loop.views import Views
-from railmatch.ssl_train.methods import PseudoLabels
 
 
 def window(token: int) -> Window:
@@ -35,22 +34,6 @@ def test_each_view_is_drawn_as_often_as_the_others():
     draw = np.random.default_rng(0)
     drawn = [draw_one([FIRST, SECOND, TEXT], draw) for _ in range(300)]
     assert all(70 < drawn.count(view) < 130 for view in (FIRST, SECOND, TEXT))
-
-
-def test_all_views_of_a_text_share_its_target_and_its_weight():
-    pseudo = PseudoLabels(torch.tensor([[[0.0, 1.0]], [[1.0, 0.0]], [[0.5, 0.5]]]), torch.tensor([[3.0], [1.0], [2.0]]))
-    windows, shared = spread(pseudo, [[FIRST, SECOND, TEXT], [LONELY], [TEXT, FIRST]])
-    assert windows == [FIRST, SECOND, TEXT, LONELY, TEXT, FIRST]
-    assert shared.weights.flatten().tolist() == pytest.approx([1, 1, 1, 1, 1, 1])
-    assert shared.targets[:, 0, 1].tolist() == [1.0, 1.0, 1.0, 0.0, 0.5, 0.5]
-
-
-def test_one_view_of_each_text_changes_nothing():
-    pseudo = PseudoLabels(torch.rand(2, 3, 2), torch.rand(2, 3))
-    windows, same = spread(pseudo, [[FIRST], [LONELY]])
-    assert windows == [FIRST, LONELY]
-    assert torch.equal(same.targets, pseudo.targets)
-    assert torch.equal(same.weights, pseudo.weights)
 
 
 def test_a_step_without_strong_views_has_a_loss_of_zero_that_still_has_a_gradient():

@@ -248,18 +248,6 @@ def test_a_text_with_a_vote_is_now_and_then_its_own_strong_view(build: Build):
     assert not any(window in plain.views.weak for step in range(5) for window in plain._strong_views(step).windows)
 
 
-def test_all_rewrites_of_a_text_may_be_seen_in_the_same_step(build: Build):
-    trainer = build(FixMatch(0.0), every_rewrite=True)
-    for position, views in enumerate(trainer.views.strong):
-        views.append(trainer.views.weak[position])  # two views each
-    strong = trainer._strong_views(0)
-    assert len(strong.windows) == 12
-    assert strong.pseudo is not None
-    assert strong.pseudo.weights.flatten().tolist() == [0.5] * 12
-    assert (strong.judged, strong.kept) == (6, 1.0)
-    trainer.fit()
-
-
 @pytest.mark.parametrize("batch", ["labelled_batch", "unlabelled_batch"])
 def test_a_batch_larger_than_its_examples_holds_some_twice(build: Build, batch: str):
     history = build(FixMatch(0.0), **{batch: 25}).fit()
