@@ -30,6 +30,7 @@ from .decide import Figures
 from .fluency import Fluency, Letters, Score
 from .folder import RunFolder
 from .generators.make import make_generator
+from .instructions import Instructions
 from .judges import make_judges
 from .keeping import keep, tell
 from .originals import HeldOut, deal_held_out, fine_tuning, gather_originals, without_texts
@@ -195,8 +196,10 @@ def _fingerprint(
     ``dealt`` are the seeds, the held-out examples and the policy. Of the generator's files the contents count, too;
     only the weights of generator and judges are known by their names alone.
     """
-    files = [recipe.generator.recorded, recipe.generator.instructions]
-    paths = [find_path(file, recipe.task, base) for file in files if file is not None]
+    own, recorded = recipe.generator.instructions, recipe.generator.recorded
+    files = [] if own is None else list(Instructions(recipe.task, own, base).files.values())
+    if recorded is not None:
+        files.append(find_path(recorded, recipe.task, base))
     left_out = {name: True for name in ("rounds", "decide", "device", "cache", "wait_s")}
     content = [
         recipe.model_dump(mode="json", exclude=left_out | {"generator": {"endpoint"}, "judges": {"endpoint"}}),
@@ -205,7 +208,7 @@ def _fingerprint(
         hashlib.sha256((start / "model.safetensors").read_bytes()).hexdigest(),
         [(record.exchange, record.label) for record in [*texts.labelled, *texts.pool]],
         repr(dealt),
-        [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths],
+        [hashlib.sha256(file.read_bytes()).hexdigest() for file in files],
         __version__,
     ]
     return hashlib.sha256(json.dumps(content, default=list).encode()).hexdigest()
