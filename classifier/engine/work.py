@@ -272,8 +272,9 @@ class WorkQueue:
         if self._reading or not self._unread:
             return False
         enough = AHEAD * self.forwards
-        windows = sum(len(request.windows) for request in self._waiting)
-        return len(self._waiting) < enough or windows < enough * self.limits.windows
+        if len(self._waiting) < enough:
+            return True
+        return sum(len(request.windows) for request in self._waiting) < enough * self.limits.windows
 
     def _should_score(self) -> bool:
         return bool(self._waiting) and self._scoring < self.forwards

@@ -40,7 +40,9 @@ class Fluency:
     def of(cls, score: Score, own_texts: Sequence[str], share: float) -> Self:
         """Set the floor so that about ``share`` of the user's own texts, the least fluent ones, would not pass it."""
         scores = score(own_texts)
-        scores = scores[np.isfinite(scores)] if np.isfinite(scores).any() else np.zeros(1)  # some may have no words
+        scores = scores[np.isfinite(scores)]  # a text without words has none
+        if not len(scores):
+            scores = np.zeros(1)
         return cls(score, float(np.quantile(scores, share)), float(np.median(scores)))
 
     def judge(self, texts: Sequence[str]) -> tuple[np.ndarray, Floats]:

@@ -1,4 +1,4 @@
-"""Fusing changes no result, and nothing of the process."""
+"""Fusing changes no result, and makes one operator of each attention."""
 
 from pathlib import Path
 
