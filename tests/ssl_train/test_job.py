@@ -1,15 +1,18 @@
-"""The trainings of one recipe: what they share, and that sharing changes nothing but the time."""
+"""The trainings of one recipe: what they share, that sharing changes nothing but the time, and what reaches them."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from railmatch.classifier.model import SafetyClassifier
 from railmatch.ssl_train.data.training_texts import load_texts
 from railmatch.ssl_train.job import Job
 from railmatch.ssl_train.loop.processes import make_accelerator
-from railmatch.ssl_train.methods import Aligned
-from small_training import recipe, write_data
+from railmatch.ssl_train.loop.trainer import Trainer
+from railmatch.ssl_train.methods import Aligned, PseudoLabels
+from small_training import recipe, write_data, write_rows
 
 
 @pytest.fixture
@@ -19,10 +22,20 @@ def job(tmp_path: Path, tiny_encoder: Path) -> Job:
 
 def make_job(tmp_path: Path, encoder: Path, **sections: Any) -> Job:
     write_data(tmp_path)
-    content = recipe(tmp_path, encoder, training={"steps": 3, "frozen_layers": 1}, **sections)
+    training = {"steps": 3, "frozen_layers": 1} | sections.pop("training", {})
+    content = recipe(tmp_path, encoder, training=training, **sections)
     texts = load_texts(content, tmp_path)
     rewrites = {record.id: texts.recorded[record.id] for record in texts.pool}
     return Job(content, texts, rewrites, tmp_path / "work", make_accelerator("cpu"))
+
+
+def make_voted_job(folder: Path, encoder: Path, wrong: list[str], **sections: Any) -> Job:
+    """With a vote on every text: 4 on the harmful and 0 on the others, but for the labelled ones that are ``wrong``."""
+    numbers = {"l": range(8), "u": range(8, 20)}
+    ids = [f"{kind}{label}-{number}" for kind in numbers for number in numbers[kind] for label in (0, 1)]
+    votes = [{"id": name, "vote": 4 * (int(name[1]) ^ (name in wrong))} for name in ids]
+    write_rows(folder / "votes.jsonl", votes)
+    return make_job(folder, encoder, data={"votes": "votes.jsonl"}, **sections)
 
 
 def quiet(count: int) -> None:
@@ -56,3 +69,49 @@ def test_what_a_recipe_says_of_the_method_reaches_the_training(tmp_path: Path, t
     assert isinstance(trainer.method, Aligned)
     assert trainer.method.shares.tolist() == [0.75, 0.25]
     assert int(trainer.method.done) == 3
+
+
+def test_a_vote_is_worth_what_the_labels_of_the_fold_say_alone(
+    tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Labels that are held back say nothing of the votes, since they are to judge what was learnt from them."""
+    job = make_voted_job(tmp_path, tiny_encoder, wrong=["l0-4", "l1-4"])
+    trained: list[Trainer] = []
+
+    def fit(self: Job, *what: Any, **more: Any) -> Trainer:
+        trained.append(whole(self, *what, **more))
+        return trained[-1]
+
+    whole = Job.fit
+    monkeypatch.setattr(Job, "fit", fit)
+    job.held_back_scores([list(range(8)), list(range(8, 16))], quiet)
+    job.fit(job.texts.labelled, "final", quiet)
+    # of each class, right votes in the second half of the labels 3 of 4: (3 + 1) / (1 + 1); in the first 4 of 4:
+    # (4 + 1) / (0 + 1); in both 7 of 8: (7 + 1) / (1 + 1)
+    for trainer, odds in zip(trained, (2, 5, 4), strict=True):
+        assert trainer.votes is not None
+        expected = [math.log(odds) if record.id.startswith("u1") else -math.log(odds) for record in job.texts.pool]
+        assert trainer.votes.log_odds.tolist() == pytest.approx(expected)
+
+
+def test_the_weights_of_a_recipe_reach_the_training(tmp_path: Path, tiny_encoder: Path):
+    weights = {"vote_trust": 0.0, "lambda_u": 0.25, "lambda_s": 2.0}
+    seen: list[PseudoLabels] = []
+    job = make_voted_job(tmp_path, tiny_encoder, [], method=weights)
+    trainer = job.fit(job.texts.labelled, "all", quiet, observe=lambda step, index, pseudo: seen.append(pseudo))
+    assert (trainer.lambda_u, trainer.lambda_s) == (0.25, 2.0)
+    # without trust in the network the vote alone speaks: of 8 and 8 labels all were right, (8 + 1) / (8 + 2)
+    assert len(seen) == 3
+    for pseudo in seen:
+        assert pseudo.targets.amax(dim=-1).flatten().tolist() == pytest.approx([0.9] * 6)
+
+
+def test_a_loss_of_weight_zero_teaches_nothing(tmp_path: Path, tiny_encoder: Path):
+    nothing = {"lambda_u": 0.0, "lambda_s": 0.0}
+    job = make_voted_job(tmp_path, tiny_encoder, [], method=nothing, training={"weight_decay": 0.0})
+    torch.manual_seed(job.recipe.seed)
+    untrained = SafetyClassifier.from_encoder(job.recipe.encoder, "prompt", window=32).network.state_dict()
+    trainer = job.fit(job.texts.labelled, "all", quiet)
+    assert trainer.history.kept == [1.0]  # there was something to be learnt from both
+    trained = trainer.classifier.network.state_dict()
+    assert all(torch.equal(trained[name], untrained[name]) for name in untrained)

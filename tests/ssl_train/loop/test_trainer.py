@@ -155,22 +155,54 @@ def test_the_labelled_loss_has_its_weight(build: Build):
         torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-6)
 
 
+class Watched(FixMatch):
+    """Notes the logits that it is given and the pseudo-labels that it makes of them."""
+
+    def __init__(self, threshold: float) -> None:
+        super().__init__(threshold)
+        self.seen: list[tuple[Tensor, Tensor, PseudoLabels]] = []
+
+    def pseudo_labels(self, weak: Tensor, *, index: Tensor, epoch: int) -> PseudoLabels:
+        pseudo = super().pseudo_labels(weak, index=index, epoch=epoch)
+        self.seen.append((weak, index, pseudo))
+        return pseudo
+
+
 def test_no_gradient_reaches_the_weak_view(build: Build):
-    seen: list[tuple[Tensor, PseudoLabels]] = []
-
-    class Watched(FixMatch):
-        def pseudo_labels(self, weak: Tensor, *, index: Tensor, epoch: int) -> PseudoLabels:
-            pseudo = super().pseudo_labels(weak, index=index, epoch=epoch)
-            seen.append((weak, pseudo))
-            return pseudo
-
-    trainer = build(Watched(0.0))
-    trainer._strong_views(0)
-    ((weak, pseudo),) = seen
+    method = Watched(0.0)
+    build(method)._strong_views(0)
+    ((weak, _, pseudo),) = method.seen
     assert weak.shape == (6, 1, 2)
     assert not weak.requires_grad
     assert not pseudo.targets.requires_grad
-    assert gradients(trainer) == {}
+
+
+def test_weak_views_are_judged_by_the_averaged_network(build: Build):
+    method = Watched(0.0)
+    trainer = build(method, average=0.9, learning_rate=1e-2)
+    for step in range(3):
+        trainer._step(step)
+    trainer._strong_views(3)
+    weak, index, _ = method.seen[-1]
+    assert trainer.averaged is not None
+    judged = [trainer.views.weak[position] for position in index]
+    averaged, raw = (trainer._passes.judge(network, judged) for network in (trainer.averaged.module, trainer.network))
+    torch.testing.assert_close(weak, averaged, rtol=0, atol=1e-6)
+    assert (averaged - raw).abs().min() > 1e-4  # else nothing could be told from them
+
+
+def test_the_averaged_weights_by_hand(build: Build):
+    """The average begins with the weights after the first step; from then on it moves by a quarter of the way."""
+    trainer = build(FixMatch(0.0), average=0.75, learning_rate=1e-2)
+    after = []
+    for step in range(3):
+        trainer._step(step)
+        after.append({name: value.clone() for name, value in trainer.network.named_parameters()})
+    assert trainer.averaged is not None
+    first, second, third = after
+    for name, value in trainer.averaged.module.named_parameters():
+        expected = 0.75 * (0.75 * first[name] + 0.25 * second[name]) + 0.25 * third[name]
+        torch.testing.assert_close(value, expected, rtol=1e-6, atol=1e-7)
 
 
 def test_weak_views_are_judged_without_dropout(build: Build):
