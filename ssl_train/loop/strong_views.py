@@ -35,8 +35,9 @@ NO_STRONG_VIEWS = StrongViews([], None, judged=0, kept=0.0)
 
 
 def strong_views_of(views: Views, position: int, *, voted: bool) -> list[Window]:
-    """List what may stand for a pool text: its rewrites; without any it is its own strong view, under dropout.
+    """List what may stand for a pool text: its rewrites; without any the text itself.
 
+    That differs from the weak view by dropout alone, and where ``training.dropout`` is 0 by nothing.
     A text with a vote is itself one of them: what the vote says of it is news to the network.
     """
     rewrites = views.strong[position]
