@@ -405,20 +405,38 @@ def test_a_stopped_run_goes_on_to_the_same_model(build: Build, tmp_path: Path, v
     assert history == expected
 
 
-def test_out_of_memory_the_passes_are_halved_and_the_step_is_the_same(build: Build, caplog: pytest.LogCaptureFixture):
-    whole, halved = build(steps=1), build(steps=1)
+def test_out_of_memory_the_passes_are_halved_and_the_step_is_the_same(
+    build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    whole = build(steps=1, dropout=0.0)
+    monkeypatch.setattr(passes, "PACKED_TOKENS", 64)
+    halved = build(steps=1, dropout=0.0)
     forward = halved.network.forward
+    sizes: list[int] = []
 
     def small_card(**inputs: Tensor) -> Tensor:
-        if inputs["input_ids"].numel() > 40:
+        """Run out of memory in the second pass of a step, when the first has left its gradients behind."""
+        sizes.append(inputs["input_ids"].numel())
+        if len(sizes) == 2:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         return forward(**inputs)
 
-    halved.network.forward = small_card  # a card with memory for two or three texts
-    whole.fit()
-    halved.fit()
-    assert halved.history.supervised == pytest.approx(whole.history.supervised, rel=0.2)  # another draw of dropout
-    assert caplog.messages[-1] == "out of GPU memory: going on with batches of 32 tokens"
+    halved.network.forward = small_card
+
+    def step(trainer: Trainer) -> tuple[tuple[float, float], dict[str, Tensor]]:
+        none = StrongViews([], None, judged=0, kept=0.0)
+        losses = trainer._within_memory(lambda: trainer._accumulate(trainer.views.labelled, trainer.views.labels, none))
+        return losses, gradients(trainer)
+
+    (expected_losses, expected), (losses, found) = step(whole), step(halved)
+    assert losses == pytest.approx(expected_losses, rel=1e-5)
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-6)
+    assert max(sizes[:2]) > 32 >= max(sizes[2:])
+    sizes.clear()
+    assert halved.fit().supervised == pytest.approx(whole.fit().supervised, rel=1e-5)
+    assert caplog.messages == [f"out of GPU memory: going on with batches of {tokens} tokens" for tokens in (32, 16)]
 
 
 def test_a_run_that_diverges_stops_before_it_damages_the_weights(build: Build):
