@@ -87,7 +87,10 @@ class Job:
         """Let the labelled records of this training, and no others, say what the votes are worth."""
         if not self.texts.votes:
             return None
-        return VoteTeacher.of(self.texts.votes, labelled, self.texts.pool, trust=self.recipe.method.vote_trust)
+        method = self.recipe.method
+        return VoteTeacher.of(
+            self.texts.votes, labelled, self.texts.pool, trust=method.vote_trust, class_prior=method.class_prior
+        )
 
     def held_back_scores(self, folds: Sequence[list[int]], advance: Advance) -> np.ndarray:
         """Score every labelled example by a classifier that was trained without it."""

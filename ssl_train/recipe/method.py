@@ -14,7 +14,8 @@ class MethodSettings(Section):
     of, as published. ``heads`` is how many MultiMatch has, which adapts its thresholds and reads neither ``threshold``
     nor ``gamma``.
     With ``alignment`` the pool's predictions are held to the classes' shares among the labels or, where it is known,
-    to ``class_prior``, the share of harmful texts in the pool.
+    to ``class_prior``, the share of harmful texts in the pool. Texts with a vote are left out of that, but with
+    ``class_prior`` their votes are weighed for a pool of that share, not of the labels'.
     ``vote_trust`` is the factor of the network's own log odds beside those of a vote, where ``data.votes`` has one.
     """
 

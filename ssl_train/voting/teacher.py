@@ -29,7 +29,8 @@ class VoteTeacher:
     log_odds: log odds of harmful by the vote alone, shape (pool,); 0 where there is no vote.
     voted: whether a text has a vote, bool of shape (pool,).
     trust: factor of the network's own log odds, from 0 to 1, since the network learnt from its own targets.
-    prior: log odds of harmful among the labelled examples, which vote and network both know; it counts once.
+    prior: log odds of harmful before a text is read, which vote and network both hold; it counts once. That is the
+        labelled examples', or the pool's where it is known.
     """
 
     log_odds: Tensor
@@ -39,9 +40,21 @@ class VoteTeacher:
 
     @classmethod
     def of(
-        cls, votes: Mapping[str, int], labelled: Sequence[Record], pool: Sequence[Record], *, trust: float
+        cls,
+        votes: Mapping[str, int],
+        labelled: Sequence[Record],
+        pool: Sequence[Record],
+        *,
+        trust: float,
+        class_prior: float | None = None,
     ) -> "VoteTeacher":
         """Calibrate votes (by record id) on the labelled records and look up those of the pool.
+
+        With ``class_prior``, the share of harmful texts in the pool, in (0, 1), the votes' log odds are moved from the
+        labels' prior to the pool's (Bayes), and the pool's is what the network is taken to hold: it begins with the
+        labels', but learns its targets' on the pool. While it still holds the labels', its targets' prior lies between
+        the two. Were the labels' taken off instead, each round of targets would add ``trust`` times the prior that the
+        one before had taught, and the move would end at 1 / (1 - trust) times what it should be.
 
         Raises:
             DataError: no labelled record has a vote, so that nothing says what a vote is worth.
@@ -54,11 +67,13 @@ class VoteTeacher:
         worth = vote_log_odds(votes, labelled)
         given = [votes.get(record.id) for record in pool]
         harmful = sum(record.label == 1 for record in labelled)
+        prior = math.log((harmful + 1) / (len(labelled) - harmful + 1))
+        move = 0.0 if class_prior is None else math.log(class_prior / (1 - class_prior)) - prior
         return cls(
-            log_odds=torch.tensor([0.0 if vote is None else worth[vote] for vote in given]),
+            log_odds=torch.tensor([0.0 if vote is None else worth[vote] + move for vote in given]),
             voted=torch.tensor([vote is not None for vote in given], dtype=torch.bool),
             trust=trust,
-            prior=math.log((harmful + 1) / (len(labelled) - harmful + 1)),
+            prior=prior + move,
         )
 
     def teach(self, pseudo: PseudoLabels, weak: Tensor, index: Tensor) -> PseudoLabels:
@@ -84,7 +99,7 @@ def vote_log_odds(votes: Mapping[str, int], labelled: Sequence[Record]) -> dict[
     """Estimate the log odds of harmful given each vote from the labelled records that have one.
 
     Shares are smoothed by one harmful and one unharmful example a vote (Laplace's rule), and a higher vote never means
-    less harm (isotonic regression). With a class-balanced draw the odds are those of a balanced pool.
+    less harm (isotonic regression). The odds are those of a pool with the labels' share of harmful texts.
     """
     pairs = Counter((votes[record.id], record.label) for record in labelled if record.id in votes)
     harmful = np.array([pairs[vote, 1] for vote in VOTES]) + 1.0

@@ -106,6 +106,16 @@ def test_the_weights_of_a_recipe_reach_the_training(tmp_path: Path, tiny_encoder
         assert pseudo.targets.amax(dim=-1).flatten().tolist() == pytest.approx([0.9] * 6)
 
 
+def test_a_known_share_of_harmful_texts_reaches_the_votes(tmp_path: Path, tiny_encoder: Path):
+    known = {"alignment": True, "class_prior": 0.1}
+    job = make_voted_job(tmp_path, tiny_encoder, [], method=known)
+    votes = job.fit(job.texts.labelled, "all", quiet).votes
+    assert votes is not None
+    # right votes on 8 and 8 labels are worth 9 to 1 in the balanced draw; where 1 of 10 is harmful, 1 to 1 and 1 to 81
+    expected = [0.0 if record.id.startswith("u1") else -math.log(81) for record in job.texts.pool]
+    assert votes.log_odds.tolist() == pytest.approx(expected, abs=1e-6)
+
+
 def test_a_loss_of_weight_zero_teaches_nothing(tmp_path: Path, tiny_encoder: Path):
     nothing = {"lambda_u": 0.0, "lambda_s": 0.0}
     job = make_voted_job(tmp_path, tiny_encoder, [], method=nothing, training={"weight_decay": 0.0})

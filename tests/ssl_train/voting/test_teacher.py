@@ -53,6 +53,48 @@ def test_the_share_of_harmful_labels_counts_once():
     assert taught.targets[0, 0].tolist() == pytest.approx([5 / 6, 1 / 6])
 
 
+def taught_by(teacher: VoteTeacher, margin: float) -> float:
+    """The harmful probability that the first text's target holds, beside a network with this margin."""
+    pseudo = PseudoLabels(torch.tensor([[[1.0, 0.0]]]), torch.tensor([[0.0]]))
+    return teacher.teach(pseudo, torch.tensor([[[0.0, margin]]]), torch.tensor([0])).targets[0, 0, 1].item()
+
+
+def test_with_a_known_share_of_harmful_texts_votes_are_weighed_for_such_a_pool():
+    # All 4 harmful labels got vote 4: 5/6, so 5 to 1 in the balanced draw; in a pool of 1 to 4 it is 5 to 4.
+    labelled = records([1] * 4 + [0] * 4)
+    votes = {record.id: 4 * int(record.label == 1) for record in labelled} | {"p": 4, "q": 0}
+    pool = [Record(name, Exchange(name)) for name in "pqr"]
+    teacher = VoteTeacher.of(votes, labelled, pool, trust=0.5, class_prior=0.2)
+    assert teacher.log_odds.tolist() == pytest.approx([math.log(5 / 4), math.log(1 / 20), 0.0])
+    # a network that holds no more than the pool's share adds nothing; one that finds it 9 times as harmful adds 3
+    assert taught_by(teacher, math.log(1 / 4)) == pytest.approx(5 / 9)
+    assert taught_by(teacher, math.log(9 / 4)) == pytest.approx(15 / 19)
+    plain = VoteTeacher.of(votes, labelled, pool, trust=0.5)
+    assert plain.log_odds.tolist() == pytest.approx([math.log(5), -math.log(5), 0.0])
+
+
+def test_the_share_among_unbalanced_labels_gives_way_to_that_of_the_pool():
+    # One of ten labels is harmful, (1 + 1) to (9 + 1), and vote 0 on all of them says just that: in a pool of 1 to 1,
+    # nothing.
+    labelled = records([1] + [0] * 9)
+    votes = {record.id: 0 for record in labelled} | {"p": 0}
+    teacher = VoteTeacher.of(votes, labelled, [Record("p", Exchange("x"))], trust=1.0, class_prior=0.5)
+    assert taught_by(teacher, 0.0) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("trust", [0.0, 0.5, 0.9])
+def test_a_network_that_learns_its_own_targets_comes_to_hold_the_known_share_and_no_more(trust: float):
+    labelled = records([1, 0])
+    votes = {"r0": 2, "r1": 2, "p": 2}  # a vote that says nothing
+    teacher = VoteTeacher.of(votes, labelled, [Record("p", Exchange("x"))], trust=trust, class_prior=0.2)
+    margin, shares = 0.0, []
+    for _ in range(100):
+        shares.append(taught_by(teacher, margin))
+        margin = math.log(shares[-1] / (1 - shares[-1]))
+    assert all(0.2 - 1e-4 <= share <= 0.5 for share in shares)
+    assert shares[-1] == pytest.approx(0.2, abs=1e-4)
+
+
 def test_a_vote_says_nothing_of_a_class_that_only_training_knows():
     teacher = VoteTeacher(log_odds=torch.tensor([2.0, 2.0]), voted=torch.tensor([True, True]), trust=1.0)
     weak = torch.tensor([[[0.0, 1.0, 5.0]]] * 2)
