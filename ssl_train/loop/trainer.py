@@ -1,8 +1,8 @@
 """The training loop: a labelled loss, and a method's unlabelled loss between a text and its rewrite.
 
 What a step does, in order: draw examples; judge the weak views without gradient (by the averaged network when there is
-one); ask the method for weighted targets; run labelled texts and the strong views that count through the network in
-batches of like lengths, adding up gradients; one optimiser step.
+one; none where votes decide all); ask the method for weighted targets; run labelled texts and the strong views that
+count through the network in batches of like lengths, adding up gradients; one optimiser step.
 
 It runs on accelerate. On several GPUs or machines every process runs its share of each batch; the weak views' logits
 are put together, so that a method sees the whole batch and keeps the same state everywhere.
@@ -155,11 +155,14 @@ class Trainer:
         if self.method is None or self._pool is None or step < begin:
             return NO_STRONG_VIEWS
         index = self._pool(step - begin)
-        weak = self._judge(index)
         positions = torch.tensor(index)
-        pseudo = self.method.pseudo_labels(weak, index=positions, epoch=self._pool.epoch(step - begin))
-        if self.votes:
-            pseudo = self.votes.teach(pseudo, weak, positions)
+        if self.votes and self.votes.decide_all:
+            pseudo = self.votes.labels(positions, self.method.heads, self.method.classes, self.accelerator.device)
+        else:
+            weak = self._judge(index)
+            pseudo = self.method.pseudo_labels(weak, index=positions, epoch=self._pool.epoch(step - begin))
+            if self.votes:
+                pseudo = self.votes.teach(pseudo, weak, positions)
         if self.observe:
             self.observe(step, positions, pseudo)
         counted: list[int] = pseudo.weights.sum(dim=1).nonzero().flatten().tolist()

@@ -27,7 +27,7 @@ class MethodSettings(Section):
     lambda_u: float = Field(default=1.0, ge=0)
     alignment: bool = False
     class_prior: float | None = Field(default=None, gt=0, lt=1)
-    vote_trust: float = Field(default=0.5, ge=0, le=1)
+    vote_trust: float = Field(default=0.0, ge=0, le=1)
 
     @field_validator("heads")
     @classmethod

@@ -76,6 +76,20 @@ class VoteTeacher:
             prior=prior + move,
         )
 
+    @property
+    def decide_all(self) -> bool:
+        """Whether nothing but the votes decides the targets: every text has one, and the network is not trusted."""
+        return self.trust == 0 and bool(self.voted.all())
+
+    def labels(self, index: Tensor, heads: int, classes: int, device: torch.device) -> PseudoLabels:
+        """Give the targets of texts that all have a vote, where the network need not be asked.
+
+        Shape:
+            index: int64 (texts,), positions in the pool. Returns targets (texts, heads, classes) on the device.
+        """
+        nothing = torch.zeros(len(index), heads, classes, device=device)
+        return self.teach(PseudoLabels(nothing, nothing[..., 0]), nothing, index)
+
     def teach(self, pseudo: PseudoLabels, weak: Tensor, index: Tensor) -> PseudoLabels:
         """Replace the pseudo-labels of voted texts by what vote and network say together.
 

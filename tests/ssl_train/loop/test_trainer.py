@@ -280,6 +280,24 @@ def test_a_text_with_a_vote_is_now_and_then_its_own_strong_view(build: Build):
     assert not any(window in plain.views.weak for step in range(5) for window in plain._strong_views(step).windows)
 
 
+def test_where_votes_decide_no_text_of_the_pool_is_judged(build: Build, monkeypatch: pytest.MonkeyPatch):
+    """The targets are those that the votes give beside a network that is asked in vain."""
+    votes = VoteTeacher(torch.linspace(-3, 3, 10), torch.ones(10, dtype=torch.bool), trust=0.0)
+    method = FixMatch(0.0)
+    trainer, asking = build(method, votes=votes), build(method, votes=votes)
+    monkeypatch.setattr(VoteTeacher, "decide_all", False)
+    asked = asking._strong_views(0)
+    monkeypatch.setattr(VoteTeacher, "decide_all", True)
+    monkeypatch.setattr(trainer, "_judge", lambda index: pytest.fail("the weak views were judged"))
+    drawn = trainer._strong_views(0)
+    assert drawn.windows == asked.windows
+    assert drawn.pseudo is not None
+    assert asked.pseudo is not None
+    assert torch.equal(drawn.pseudo.targets, asked.pseudo.targets)
+    assert torch.equal(drawn.pseudo.weights, asked.pseudo.weights)
+    assert (drawn.judged, drawn.kept) == (asked.judged, 1.0)
+
+
 @pytest.mark.parametrize("batch", ["labelled_batch", "unlabelled_batch"])
 def test_a_batch_larger_than_its_examples_holds_some_twice(build: Build, batch: str):
     history = build(FixMatch(0.0), **{batch: 25}).fit()

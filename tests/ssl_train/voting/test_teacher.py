@@ -106,6 +106,23 @@ def test_a_vote_says_nothing_of_a_class_that_only_training_knows():
     assert taught.weights.tolist() == [[1.0], [0.25]]
 
 
+@pytest.mark.parametrize(
+    ("trust", "voted", "alone"), [(0.0, [True, True], True), (0.1, [True, True], False), (0.0, [True, False], False)]
+)
+def test_votes_decide_all_where_every_text_has_one_and_the_network_is_not_trusted(
+    trust: float, voted: list[bool], alone: bool
+):
+    assert VoteTeacher(torch.zeros(2), torch.tensor(voted), trust).decide_all == alone
+
+
+def test_votes_alone_label_every_head_and_no_class_that_only_training_knows():
+    teacher = VoteTeacher(torch.tensor([0.0, math.log(4), -math.log(9)]), torch.ones(3, dtype=torch.bool), trust=0.0)
+    said = teacher.labels(torch.tensor([2, 1]), heads=3, classes=3, device=torch.device("cpu"))
+    assert said.targets[0].tolist() == [pytest.approx([0.9, 0.1, 0])] * 3
+    assert said.targets[1].tolist() == [pytest.approx([0.2, 0.8, 0])] * 3
+    assert said.weights.tolist() == [[1.0] * 3] * 2
+
+
 def test_a_text_without_a_vote_keeps_its_pseudo_label():
     teacher = VoteTeacher.of({"r0": 4, "r1": 0}, records([1, 0]), [Record("p", Exchange("x"))], trust=1.0)
     pseudo = PseudoLabels(torch.tensor([[[0.3, 0.7]]]), torch.tensor([[2.0]]))
