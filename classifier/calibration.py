@@ -16,7 +16,7 @@ from .errors import SettingsError
 from .metrics import CONFIDENCE, Floats, allowed_false_positives, checked
 
 TEMPERATURES = (0.1, 10.0)
-"""Bounds of the temperature: on labels that the model separates the likelihood has no maximum, only a direction."""
+"""Bounds of the temperature, for margins far too small or too large, and for a model that ranks the wrong way round."""
 
 SMALLEST_PROBABILITY = 1e-7
 """Where probabilities are cut before the logarithm; float32 softmax gives 0 and 1 themselves."""
@@ -57,15 +57,21 @@ def fit_temperature(margins: ArrayLike, labels: ArrayLike) -> float:
     class-balanced draw of labels the probabilities are right for balanced texts. The result lies within
     ``TEMPERATURES``.
 
+    What differs from the paper: of p harmful and q unharmful labels, harmful ones count as (p + 1) / (p + 2) and
+    unharmful ones as 1 / (q + 2), as in Platt 1999 ("Probabilistic outputs for support vector machines"). On labels of
+    1 and 0 that the model separates, ever surer probabilities would be ever more likely.
+
     Raises:
         DataError: shapes differ, a label is neither 0 nor 1, a margin is not finite, or a class is missing.
     """
     truth, values = checked(labels, margins)
+    harmful, unharmful = truth.sum(), (1 - truth).sum()
+    targets = np.where(truth == 1, (harmful + 1) / (harmful + 2), 1 / (unharmful + 2))
     # In b = 1 / temperature the negative log-likelihood is convex with this derivative, so bisection finds its minimum.
     low, high = 1 / TEMPERATURES[1], 1 / TEMPERATURES[0]
     for _ in range(60):
         middle = (low + high) / 2
-        slope = float(((expit(middle * values) - truth) * values).mean())
+        slope = float(((expit(middle * values) - targets) * values).mean())
         low, high = (middle, high) if slope < 0 else (low, middle)
     return 2 / (low + high)
 

@@ -21,21 +21,22 @@ def test_margins_are_the_logits_of_the_probabilities():
     assert np.isfinite(margins([0.0, 1.0])).all()
 
 
-def test_a_margin_right_three_times_in_four_is_worth_a_probability_of_three_quarters():
-    # All margins are +4 and 3 of 4 labels are harmful: the likelihood is highest where sigmoid(4 / T) = 3/4, so
-    # T = 4 / log 3.
-    assert fit_temperature([4.0] * 4, [1, 1, 1, 0]) == pytest.approx(4 / log(3), rel=1e-6)
+def test_a_temperature_worked_out_by_hand():
+    # All margins are +4 and 3 of 4 labels are harmful. They count as 4/5 each and the other as 1/3, on average 41/60:
+    # the likelihood is highest where sigmoid(4 / T) is that, so T = 4 / log(41/19).
+    assert fit_temperature([4.0] * 4, [1, 1, 1, 0]) == pytest.approx(4 / log(41 / 19), rel=1e-6)
 
 
 def test_the_fitted_temperature_does_not_depend_on_which_class_a_margin_speaks_for():
+    # of four labels a class, those that a margin is right about count as 5/6 and the others as 1/6: on average 2/3
     assert fit_temperature([4.0, 4.0, 4.0, 4.0, -4.0, -4.0, -4.0, -4.0], [1, 1, 1, 0, 0, 0, 0, 1]) == pytest.approx(
-        4 / log(3), rel=1e-6
+        4 / log(2), rel=1e-6
     )
 
 
 def test_probabilities_that_are_right_need_no_temperature():
-    # at a probability of 0.9, nine of ten are harmful
-    assert fit_temperature(margins([0.9] * 10), [1] * 9 + [0]) == pytest.approx(1.0, rel=1e-6)
+    # at a probability of 0.9, nine of ten are harmful; of so many labels the smoothing changes hardly anything
+    assert fit_temperature(margins([0.9] * 10_000), [1] * 9_000 + [0] * 1_000) == pytest.approx(1.0, abs=1e-3)
 
 
 def test_no_other_temperature_is_more_likely():
@@ -43,15 +44,25 @@ def test_no_other_temperature_is_more_likely():
     labels = generator.integers(0, 2, 200)
     values = generator.normal(3 * (2 * labels - 1), 5)
     fitted = fit_temperature(values, labels)
+    targets = np.where(labels == 1, (labels.sum() + 1) / (labels.sum() + 2), 1 / ((labels == 0).sum() + 2))
 
     def loss(temperature: float) -> float:
-        return float(np.logaddexp(0, -(2 * labels - 1) * values / temperature).mean())
+        harmful = values / temperature
+        return float((targets * np.logaddexp(0, -harmful) + (1 - targets) * np.logaddexp(0, harmful)).mean())
 
     assert min(np.linspace(0.2, 9.8, 500), key=loss) == pytest.approx(fitted, abs=0.02)
 
 
+@pytest.mark.parametrize("margin", [0.5, 1.0, 4.3])
+def test_labels_that_the_model_separates_do_not_make_it_sure_without_end(margin):
+    # 20 labels a class count as 21/22 and 1/22, so that is what the probabilities become: sigmoid(margin / T) = 21/22
+    fitted = fit_temperature([-margin] * 20 + [margin] * 20, [0] * 20 + [1] * 20)
+    assert fitted == pytest.approx(margin / log(21), rel=1e-6)
+
+
 def test_the_temperature_stays_within_its_bounds():
-    assert fit_temperature([-1.0, 1.0], [0, 1]) == pytest.approx(0.1)  # separated: as sure as allowed
+    assert fit_temperature([-0.01, 0.01], [0, 1]) == pytest.approx(0.1)  # hardly any margin: a tenfold one at most
+    assert fit_temperature([-16.0, 16.0], [0, 1]) == pytest.approx(10.0)  # two labels show little: 16 / log(2) is 23
     assert fit_temperature([1.0, -1.0], [0, 1]) == pytest.approx(10.0)  # always wrong: as unsure as allowed
 
 
