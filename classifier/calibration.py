@@ -26,8 +26,8 @@ SMALLEST_PROBABILITY = 1e-7
 class ThresholdReport:
     """A threshold, and what it did to the held-back examples that it was chosen on; rates are in [0, 1].
 
-    ``fpr_interval`` is the 95% Clopper-Pearson interval of the false-positive rate. ``harmful`` and ``unharmful`` count
-    the examples.
+    ``fpr_interval`` is the 95% interval of the false-positive rate: the lower end of Clopper and Pearson for the false
+    positives counted, and the upper for those that the target allows. ``harmful`` and ``unharmful`` count the examples.
     """
 
     threshold: float
@@ -99,34 +99,55 @@ def require_support(unharmful: int, target_fpr: float) -> None:
 
 
 def threshold_at_fpr(scores: ArrayLike, labels: ArrayLike, *, target_fpr: float) -> ThresholdReport:
-    """Find the smallest threshold that calls at most ``target_fpr`` of the held-back unharmful examples harmful.
+    """Find a threshold that calls at most ``target_fpr`` of the held-back unharmful examples harmful.
 
     ``scores`` (n,) are harmful probabilities that the model gave to examples it was not trained on, ``labels`` (n,)
-    are 1 for harmful. Examples of equal score fall on one side together, so ties can leave the rate below the target.
-    If too many unharmful examples share the highest score, the threshold is above it and nothing is called harmful.
+    are 1 for harmful. It is the smallest such threshold, raised where that loses no harmful example: to the middle
+    between the lowest harmful score it catches and the next lower unharmful one. Examples of equal score fall on one
+    side together, so ties can leave the rate below the target. If too many unharmful examples share the highest score,
+    the threshold is above it and nothing is called harmful.
 
-    The interval holds although the threshold was chosen on the same examples: the true rate at their (k+1)-th highest
-    score is Beta(k+1, n-k), of which the Clopper-Pearson interval for k false positives in n has the same upper end.
+    The upper end of the interval holds although the threshold was chosen on the same examples. With k false positives
+    allowed in n, the true rate above the (k+1)-th highest unharmful score is distributed as Beta(k+1, n-k), or lower
+    where scores tie; the 97.5% quantile of that is the upper end for k, and raising the threshold only lowers the rate.
+    So the upper end is not that of the false positives counted, of which harmful scores chose the number. The lower end
+    is, and is approximate.
 
     Raises:
         DataError: shapes differ, a label is neither 0 nor 1, a score is not finite, or a class is missing.
         SettingsError: ``target_fpr`` is not between 0 and 1, or there are too few unharmful labels for it.
     """
     truth, values = checked(labels, scores)
-    unharmful = np.sort(values[truth == 0])[::-1]
+    unharmful, harmful = np.sort(values[truth == 0])[::-1], values[truth == 1]
     require_support(unharmful.size, target_fpr)
-    first_refused = unharmful[allowed_false_positives(unharmful.size, target_fpr)]
-    threshold = float(np.nextafter(first_refused, inf))
+    allowed = allowed_false_positives(unharmful.size, target_fpr)
+    threshold = _raised(float(np.nextafter(unharmful[allowed], inf)), unharmful, harmful)
     false_positives = int((unharmful >= threshold).sum())
     return ThresholdReport(
         threshold=threshold,
         target_fpr=float(target_fpr),
         fpr=false_positives / unharmful.size,
-        fpr_interval=clopper_pearson(false_positives, unharmful.size),
-        recall=float((values[truth == 1] >= threshold).mean()),
-        harmful=int(truth.sum()),
+        fpr_interval=(
+            clopper_pearson(false_positives, unharmful.size)[0],
+            clopper_pearson(allowed, unharmful.size)[1],
+        ),
+        recall=float((harmful >= threshold).mean()),
+        harmful=harmful.size,
         unharmful=unharmful.size,
     )
+
+
+def _raised(threshold: float, unharmful: Floats, harmful: Floats) -> float:
+    """Raise a threshold above an unharmful score to the middle of the gap below the lowest harmful score it catches.
+
+    Where it catches none, nothing says how far it may be raised, and it stays.
+    """
+    caught = harmful[harmful >= threshold]
+    if not caught.size:
+        return threshold
+    lowest = caught.min()
+    below = unharmful[unharmful < lowest].max()
+    return max(float(np.nextafter(below, inf)), float((below + lowest) / 2))  # the middle may be rounded to `below`
 
 
 def clopper_pearson(hits: int, trials: int) -> tuple[float, float]:

@@ -32,9 +32,9 @@ def describe_calibration(facts: Facts, calibration: Mapping[str, Any]) -> str:
     )
     return (
         f"{held_back}; these scores alone chose the temperature and the threshold. It is the lowest threshold that "
-        "blocks at most "
-        f"{100 * calibration['target_fpr']:.3g}% of the held-back harmless examples. There are "
-        f"{calibration['unharmful']:,} of them, which leaves the true rate between {low} and {high} (95% interval)."
+        f"blocks at most {100 * calibration['target_fpr']:.3g}% of the held-back harmless examples, raised where that "
+        f"loses no harmful one. There are {calibration['unharmful']:,} harmless ones, which leaves the true rate "
+        f"between {low} and {high} (95% interval)."
     )
 
 

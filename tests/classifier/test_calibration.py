@@ -74,15 +74,46 @@ def test_the_threshold_lets_through_all_but_the_allowed_share():
     # 20 unharmful scores 0.00, 0.01 .. 0.19; a tenth of them, two, may be called harmful: 0.19 and 0.18
     scores, labels = scored([number / 100 for number in range(20)], [0.05, 0.175, 0.18, 0.9])
     report = threshold_at_fpr(scores, labels, target_fpr=0.1)
-    assert 0.17 < report.threshold <= 0.175
+    assert report.threshold == pytest.approx(0.1725)  # between the next unharmful score and the lowest caught
     assert (report.fpr, report.recall) == (0.1, 0.75)
     assert (report.harmful, report.unharmful, report.target_fpr) == (4, 20, 0.1)
 
 
-def test_the_threshold_is_the_smallest_that_does():
-    scores, labels = scored([number / 100 for number in range(20)], [0.9])
-    threshold = threshold_at_fpr(scores, labels, target_fpr=0.1).threshold
-    assert np.nextafter(threshold, 0) == 0.17
+def test_a_threshold_that_catches_nothing_is_the_smallest_that_keeps_the_rate():
+    scores, labels = scored([number / 100 for number in range(20)], [0.05])
+    report = threshold_at_fpr(scores, labels, target_fpr=0.1)
+    assert np.nextafter(report.threshold, 0) == 0.17
+    assert (report.fpr, report.recall) == (0.1, 0.0)
+
+
+def test_the_threshold_is_raised_where_that_loses_no_harmful_example():
+    # two may be called harmful, 0.18 and 0.19; but from there up to 0.8 no harmful example is to be gained by it
+    scores, labels = scored([number / 100 for number in range(20)], [0.05, 0.8, 0.9])
+    report = threshold_at_fpr(scores, labels, target_fpr=0.1)
+    assert report.threshold == pytest.approx((0.19 + 0.8) / 2)
+    assert (report.fpr, report.recall) == (0.0, pytest.approx(2 / 3))
+
+
+def test_separated_classes_are_told_apart_in_the_middle():
+    scores, labels = scored([1e-19 * number for number in range(1, 21)], [0.99] * 20)
+    report = threshold_at_fpr(scores, labels, target_fpr=0.05)
+    assert report.threshold == pytest.approx(0.495)
+    assert (report.fpr, report.recall) == (0.0, 1.0)
+
+
+def test_an_unharmful_example_at_the_lowest_harmful_score_is_still_blocked():
+    # one may be called harmful, 0.6; it shares its score with the lowest harmful one, which is not to be lost
+    scores, labels = scored([0.1] * 9 + [0.6], [0.6, 0.7])
+    report = threshold_at_fpr(scores, labels, target_fpr=0.1)
+    assert report.threshold == pytest.approx(0.35)
+    assert (report.fpr, report.recall) == (0.1, 1.0)
+
+
+def test_neighbouring_scores_have_no_middle_and_the_upper_one_is_the_threshold():
+    above = float(np.nextafter(0.5, 1))
+    scores, labels = scored([0.1] * 9 + [0.5], [above])
+    report = threshold_at_fpr(scores, labels, target_fpr=0.1)
+    assert (report.threshold, report.fpr, report.recall) == (above, 0.0, 1.0)
 
 
 def test_ties_fall_on_one_side_together():
@@ -90,12 +121,12 @@ def test_ties_fall_on_one_side_together():
     scores, labels = scored([0.1] * 7 + [0.6] * 3, [0.6, 0.7])
     report = threshold_at_fpr(scores, labels, target_fpr=0.1)
     assert (report.fpr, report.recall) == (0.0, 0.5)
-    assert report.threshold == np.nextafter(0.6, 1)
+    assert report.threshold == pytest.approx(0.65)
 
 
 def test_a_target_in_the_middle_of_ties_is_kept():
     # four of ten may pass; the fifth highest shares its score with two above it, so only the two highest pass
-    scores, labels = scored([0.1] * 5 + [0.5] * 3 + [0.8, 0.9], [0.5, 0.85])
+    scores, labels = scored([0.1] * 5 + [0.5] * 3 + [0.8, 0.9], [0.5, 0.75])
     assert threshold_at_fpr(scores, labels, target_fpr=0.4).fpr == 0.2
 
 
@@ -108,7 +139,7 @@ def test_unharmful_examples_at_the_highest_score_leave_nothing_to_call_harmful()
 
 def test_a_share_is_counted_exactly():
     # 0.29 * 100 is 28.999999999999996 in floating point
-    scores, labels = scored([number / 1000 for number in range(100)], [0.9])
+    scores, labels = scored([number / 1000 for number in range(100)], [0.0])
     assert threshold_at_fpr(scores, labels, target_fpr=0.29).fpr == 0.29
 
 
@@ -138,6 +169,29 @@ def test_the_report_names_the_interval_of_its_rate():
     assert report.fpr == 0.05
     assert report.fpr_interval == clopper_pearson(5, 100)
     assert json.loads(json.dumps(report.as_dict()))["fpr_interval"] == list(report.fpr_interval)
+
+
+@pytest.mark.parametrize("unharmful", [[0.01 * number for number in range(20)], [0.1] * 17 + [0.15] * 3], ids=str)
+def test_the_interval_ends_where_that_of_the_allowed_false_positives_does(unharmful):
+    # two are allowed and none is counted, by a higher threshold or by ties
+    scores, labels = scored(unharmful, [0.9])
+    report = threshold_at_fpr(scores, labels, target_fpr=0.1)
+    assert report.fpr == 0.0
+    assert report.fpr_interval == (0.0, clopper_pearson(2, 20)[1])
+
+
+def test_the_upper_end_holds_where_harmful_scores_choose_among_the_counts():
+    """Unharmful scores are uniform, so the true rate of a threshold is what it leaves of 1.
+
+    The harmful scores are where that is just above the upper end for 0, 1 .. 4 false positives of 40.
+    """
+    generator = np.random.default_rng(0)
+    harmful = [1 - 1.001 * clopper_pearson(hits, 40)[1] for hits in range(5)]
+    labels = [0] * 40 + [1] * 5
+    reports = [threshold_at_fpr([*generator.random(40), *harmful], labels, target_fpr=0.1) for _ in range(2000)]
+    assert np.mean([1 - report.threshold > report.fpr_interval[1] for report in reports]) < 0.025
+    counted = [clopper_pearson(round(report.fpr * 40), 40)[1] for report in reports]
+    assert np.mean([1 - report.threshold > high for report, high in zip(reports, counted, strict=True)]) > 0.035
 
 
 @pytest.mark.parametrize(("target", "needed"), [(0.05, 20), (0.001, 1000), (0.03, 34), (0.1, 10), (0.5, 2)])

@@ -56,10 +56,10 @@ class Tags(HTMLParser):
 
 
 def test_the_page_says_what_the_threshold_does(tmp_path: Path):
-    # the threshold is just above 0.30: of the test scores harmful 0.9 and 0.4 and unharmful 0.7 reach it, 0.1 does not
+    # the threshold is 0.45: of the test scores harmful 0.9 and 0.46 and unharmful 0.7 reach it, 0.1 does not
     said = words(section(page(write_folder(tmp_path)), "figures"))
     assert (
-        "On 4 test prompts, the threshold of 0.300 stops 100.0% of the harmful and blocks 50.0% of the harmless" in said
+        "On 4 test prompts, the threshold of 0.450 stops 100.0% of the harmful and blocks 50.0% of the harmless" in said
     )
     assert "F1 0.800 95% interval" in said  # two of three called ones are harmful: 2 * 2 / (3 + 2)
     assert "Harmless blocked 0.500 95% interval 0.000 to 1.000" in said
@@ -74,7 +74,8 @@ def test_every_section_is_filled(tmp_path: Path):
     for name, plots in (("curves", 2), ("calibration", 3), ("training", 2)):
         assert section(html, name).count("<svg") == plots, name
     assert 'class="missing"' not in html
-    assert "at most 20% of the held-back harmless examples. There are 6 of them, which leaves the true rate" in html
+    assert "blocks at most 20% of the held-back harmless examples, raised where that loses no harmful one" in html
+    assert "There are 6 harmless ones, which leaves the true rate between" in html
     assert "The 2 mistakes on 10 held-back labels, the surest first." in words(html)
     data = words(section(html, "data"))
     assert "Labelled 4 harmful, 6 unharmful Test 2 harmful, 2 unharmful Unlabelled 1,300" in data
@@ -141,7 +142,7 @@ def test_no_mistakes_are_said_to_be_none(tmp_path: Path):
 def test_without_test_data_the_held_back_labels_give_the_figures(tmp_path: Path):
     html = page(write_folder(tmp_path, Scores(held_back=HELD_BACK, mistakes=[]), evaluation=None, leaks=None))
     said = words(section(html, "figures"))
-    assert "On 10 labels that were held back from training, the threshold of 0.300 stops 75.0% of the harmful" in said
+    assert "On 10 labels that were held back from training, the threshold of 0.450 stops 75.0% of the harmful" in said
     assert "There are no test figures: the recipe named no test data (data.test)." in said
     assert section(html, "curves").count("<svg") == 2
     assert "Test none" in words(section(html, "data"))
@@ -195,7 +196,7 @@ def test_a_folder_of_an_earlier_version_is_reported_too(tmp_path: Path):
     later = ("versions", "classes", "shortened", "votes", "held_back")
     html = page(write_folder(tmp_path, Scores(), **dict.fromkeys(later)))
     assert "Labelled 10 Test 2 harmful, 2 unharmful" in words(section(html, "data"))
-    assert "On 4 test prompts, the threshold of 0.300" in words(section(html, "figures"))
+    assert "On 4 test prompts, the threshold of 0.450" in words(section(html, "figures"))
 
 
 def test_a_model_that_was_never_hardened_has_nothing_of_rounds(tmp_path: Path):
