@@ -20,7 +20,18 @@ CALIBRATION = threshold_at_fpr(HELD_BACK.scores, HELD_BACK.labels, target_fpr=0.
 RECIPE = Recipe.model_validate(
     {
         "task": "prompt",
-        "data": {"labelled": "labelled.jsonl", "unlabelled": "pool.jsonl", "test": "test.jsonl"},
+        "data": {
+            "labelled": "labelled.jsonl",
+            "unlabelled": "pool.jsonl",
+            "votes": "votes.jsonl",
+            "test": "test.jsonl",
+        },
+        "augment": {
+            "endpoint": {"base_url": "http://127.0.0.1:1/v1", "model": "judge-8b"},
+            "vote": True,
+            "max_votes": 1000,
+            "vote_choice": "uncertain",
+        },
         "calibration": {"target_fpr": 0.2, "folds": 2},
     }
 )

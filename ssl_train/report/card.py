@@ -11,7 +11,7 @@ from .facts import Facts
 from .figures import TITLES
 from .measured import figure_columns
 from .statements import absent, describe_calibration, describe_hardening, note_on_figures
-from .tables import OUTCOMES, attack_rows, count_rows, data_rows
+from .tables import OUTCOMES, attack_rows, count_rows, data_rows, vote_rows, voter_rows
 from .templates import templates
 
 EMBEDDED_BASE = "sentence-transformers/all-MiniLM-L6-v2"
@@ -68,6 +68,7 @@ def _context(facts: Facts) -> dict[str, Any]:
 
 def _training(facts: Facts) -> list[tuple[str, str]]:
     training = facts.training
+    votes = {kind: {"kept": counts["kept"]} for kind, counts in (training.get("votes") or {}).items()}
     rewrites = count_rows({"kept": (training.get("rewrites") or {}).get("kept", 0)}, OUTCOMES)
     return [
         ("Method", training["method"]),
@@ -76,6 +77,8 @@ def _training(facts: Facts) -> list[tuple[str, str]]:
         ("Seed", str(training["seed"])),
         *data_rows(training),
         ("Rewrites of unlabelled texts", rewrites[0][1]),
+        *vote_rows(votes),
+        *voter_rows(training),
         *attack_rows(training),
         *([("On CPUs", training["int8"]["sentence"])] if "int8" in training else []),
     ]

@@ -19,7 +19,17 @@ from .statements import (
     describe_operating_point,
     note_on_figures,
 )
-from .tables import LEAKS, OUTCOMES, attack_rows, calibration_rows, count_rows, data_rows, run_rows, vote_rows
+from .tables import (
+    LEAKS,
+    OUTCOMES,
+    attack_rows,
+    calibration_rows,
+    count_rows,
+    data_rows,
+    run_rows,
+    vote_rows,
+    voter_rows,
+)
 from .templates import templates
 
 HEADLINE = {"f1": "F1", "recall": "Harmful stopped (recall)", "fpr": "Harmless blocked", "auprc": "AUPRC"}
@@ -101,7 +111,7 @@ def _inputs(facts: Facts) -> dict[str, Any]:
     return {
         "data": data_rows(training),
         "rewrites": count_rows(training.get("rewrites") or {}, OUTCOMES),
-        "votes": vote_rows(training.get("votes") or {}),
+        "votes": [*vote_rows(training.get("votes") or {}), *voter_rows(training)],
         "attacks": attack_rows(training),
         "leaks": count_rows(training.get("leaks") or {}, LEAKS),
         "run": run_rows(training, facts.settings),

@@ -39,6 +39,11 @@ VOTE_OUTCOMES = OUTCOMES | {"kept": "votes", "unreadable": "answer that names no
 
 VOTED = {"labelled": "labelled texts", "pool": "unlabelled texts"}
 
+VOTE_CHOICES = {
+    "random": "drawn at random",
+    "uncertain": "those of which a classifier trained on the labels alone was least certain",
+}
+
 LEAKS = {"exact": "equal texts", "near": "nearly equal texts", "test": "test examples", "train": "training texts"}
 
 
@@ -89,6 +94,21 @@ def vote_rows(votes: Mapping[str, Mapping[str, Any]]) -> Rows:
         (f"{title}, {VOTED[kind]}", count)
         for kind, counts in votes.items()
         for title, count in count_rows(counts, VOTE_OUTCOMES)
+    ]
+
+
+def voter_rows(training: Mapping[str, Any]) -> Rows:
+    """Say whose the votes are, and how the unlabelled texts with a vote were chosen; nothing without votes."""
+    if not training.get("votes"):
+        return []
+    recipe = training["recipe"]
+    augment, recorded = recipe["augment"], recipe["data"]["votes"]
+    asked = augment["endpoint"]["model"] if augment["vote"] and augment["endpoint"] else None
+    voters = [*([f"recorded in {recorded}"] if recorded else []), *([f"asked of {asked}"] if asked else [])]
+    most, choice = augment["max_votes"], VOTE_CHOICES[augment["vote_choice"]]
+    return [
+        ("Whose votes", " and ".join(voters)),
+        ("Unlabelled texts to vote on", f"at most {most:,}, {choice}" if most else "all that could have a vote"),
     ]
 
 

@@ -4,13 +4,15 @@ import contextlib
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from huggingface_hub import ModelCard
+from railmatch.ssl_train.recipe import Recipe
 from railmatch.ssl_train.report.card import render_card
 from railmatch.ssl_train.report.facts import Scores, read_facts
 from railmatch.ssl_train.run import train
-from small_report import write_folder
+from small_report import RECIPE, write_folder
 from small_training import recipe, write_data
 
 
@@ -50,6 +52,38 @@ def test_the_card_counts_the_data_and_shows_figures_with_intervals(tmp_path: Pat
     assert re.search(r"^\| F1 at the threshold \| 0\.800 \| \S+ to \S+ \| 0\.750 \| \S+ to \S+ \|$", text, re.MULTILINE)
     assert "blocks at most 20% of the held-back harmless examples" in text
     assert "\n\n\n" not in text
+
+
+def test_the_card_says_how_many_votes_whose_and_how_their_texts_were_chosen(tmp_path: Path):
+    assert (
+        "- Votes, labelled texts: 10\n"
+        "- Votes, unlabelled texts: 250\n"
+        "- Whose votes: recorded in votes.jsonl and asked of judge-8b\n"
+        "- Unlabelled texts to vote on: at most 1,000, those of which a classifier trained on the labels alone was "
+        "least certain\n"
+    ) in card(write_folder(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "augment", "whose", "chosen"),
+    [
+        ("v.jsonl", {}, "recorded in v.jsonl", "all that could have a vote"),
+        (None, {"vote": True, "max_votes": 50}, "asked of m", "at most 50, drawn at random"),
+    ],
+)
+def test_the_card_names_only_who_voted(
+    tmp_path: Path, recorded: str | None, augment: dict[str, Any], whose: str, chosen: str
+):
+    settings = RECIPE.model_dump(mode="json", exclude={"augment"})
+    settings["data"]["votes"] = recorded
+    settings["augment"] = {"endpoint": {"base_url": "http://127.0.0.1:1/v1", "model": "m"}, **augment}
+    made = Recipe.model_validate(settings).model_dump(mode="json")
+    said = f"- Whose votes: {whose}\n- Unlabelled texts to vote on: {chosen}\n"
+    assert said in card(write_folder(tmp_path, recipe=made))
+
+
+def test_the_card_of_a_training_without_votes_names_none(tmp_path: Path):
+    assert "vote" not in card(write_folder(tmp_path, votes={})).lower()
 
 
 def test_the_card_of_a_run_that_measured_nothing_says_so(tmp_path: Path):

@@ -81,6 +81,7 @@ def test_every_section_is_filled(tmp_path: Path):
     assert "Labelled 4 harmful, 6 unharmful Test 2 harmful, 2 unharmful Unlabelled 1,300" in data
     assert "Kept 2,500 Same as the original 100" in data
     assert "Votes Votes, labelled texts 10 Of these from a file, labelled texts 10 Votes, unlabelled texts 250" in data
+    assert "Whose votes recorded in votes.jsonl and asked of judge-8b Unlabelled texts to vote on at most 1,000" in data
     assert "Equal texts 1 Nearly equal texts 2" in data
     settings = words(section(html, "settings"))
     assert "Seed 7 Method fixmatch Encoder minilm Steps 40 Window 96 tokens Trained in 1m40s" in settings
