@@ -62,7 +62,7 @@ class Scored(_Part):
 
 
 class Mistake(_Part):
-    """A labelled example that the model, trained without it, put on the wrong side of the threshold.
+    """A labelled example that the model, trained without it, put on the wrong side of the threshold of that training.
 
     ``label`` is 1 for harmful, ``score`` the harmful probability. ``prompt`` is None where texts were not to be stored,
     ``response`` also where prompts are judged.
@@ -74,12 +74,17 @@ class Mistake(_Part):
     prompt: str | None = None
     response: str | None = None
 
+    def stands(self, threshold: float) -> bool:
+        """Tell whether it is a mistake at this threshold, too."""
+        return (self.score >= threshold) != (self.label == 1)
+
 
 class Scores(_Part):
     """``scores.json``: scores on the labels held back in calibration and on the test examples, where there are any.
 
     ``decision`` are the held-out examples by which the rounds of a hardening were decided. ``mistakes`` are those on
-    held-back labels, the most confident first; None where nothing was held back.
+    held-back labels at the threshold that the training chose, the most confident first; None where nothing was held
+    back.
     """
 
     held_back: Scored | None = None

@@ -94,12 +94,14 @@ def _plots(facts: Facts) -> dict[str, Any]:
 
 
 def _calibration(facts: Facts) -> dict[str, Any]:
-    calibration = facts.training.get("calibration")
+    calibration, mistakes = facts.training.get("calibration"), facts.scores.mistakes
+    if mistakes is not None:
+        mistakes = [mistake for mistake in mistakes if mistake.stands(facts.settings.threshold)]
     return {
         "calibration": calibration_rows(calibration) if calibration else [],
         "calibration_sentence": describe_calibration(facts, calibration) if calibration else "",
-        "mistakes": facts.scores.mistakes,
-        "mistakes_sentence": describe_mistakes(facts, facts.scores.held_back, calibration) if calibration else "",
+        "mistakes": mistakes,
+        "mistakes_sentence": describe_mistakes(facts, len(mistakes or ()), calibration) if calibration else "",
     }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .facts import Facts, Scored
+from .facts import Facts
 from .tables import percent
 
 
@@ -22,7 +22,7 @@ def describe_operating_point(facts: Facts, name: str, evaluation: Mapping[str, A
 
 
 def describe_calibration(facts: Facts, calibration: Mapping[str, Any]) -> str:
-    """Say how temperature and threshold were found."""
+    """Say how temperature and threshold were found, and whether somebody set another threshold since."""
     folds = facts.training["recipe"]["calibration"]["folds"]
     low, high = map(percent, calibration["fpr_interval"])
     held_back = (
@@ -30,23 +30,36 @@ def describe_calibration(facts: Facts, calibration: Mapping[str, Any]) -> str:
         if facts.hardened
         else f"Every label was held back once, in {folds} rounds, and scored by a model that never saw it"
     )
+    set_anew = facts.settings.threshold != calibration["threshold"]
+    since = f" Since then the threshold was set to {facts.settings.threshold:g}." if set_anew else ""
     return (
         f"{held_back}; these scores alone chose the temperature and the threshold. It is the lowest threshold that "
         f"blocks at most {100 * calibration['target_fpr']:.3g}% of the held-back harmless examples, raised where that "
         f"loses no harmful one. There are {calibration['unharmful']:,} harmless ones, which leaves the true rate "
-        f"between {low} and {high} (95% interval)."
+        f"between {low} and {high} (95% interval).{since}"
     )
 
 
-def describe_mistakes(facts: Facts, held_back: Scored | None, calibration: Mapping[str, Any]) -> str:
-    """Say how many mistakes there are and how they are ordered."""
-    shown = len(facts.scores.mistakes or ())
-    if held_back is None:
+def describe_mistakes(facts: Facts, shown: int, calibration: Mapping[str, Any]) -> str:
+    """Say how many mistakes the model's threshold makes, how many of them are shown, and how they are ordered.
+
+    Where somebody changed the threshold in railmatch.json, those that only became mistakes by it were not kept.
+    """
+    if facts.scores.held_back is None:
         return f"The {shown} of which the model was surest."
-    labels, scores = held_back.arrays()
-    wrong = int(((scores >= calibration["threshold"]) != (labels == 1)).sum())
+    labels, scores = facts.scores.held_back.arrays()
+    threshold, chosen = facts.settings.threshold, calibration["threshold"]
+    wrong = int(((scores >= threshold) != (labels == 1)).sum())
+    if not wrong:
+        return "There are none: every held-back label is on its side of the threshold."
     number = f"The {shown} mistakes" if shown == wrong else f"{shown} of the {wrong} mistakes"
-    return f"{number} on {len(labels):,} held-back labels, the surest first."
+    said = f"{number} on {len(labels):,} held-back labels, the surest first."
+    if threshold == chosen or shown == wrong:
+        return said
+    return (
+        f"{said} They are at the threshold of {threshold:.3f}; the list was made at {chosen:.3f}, and what is a "
+        "mistake only since then is not in it."
+    )
 
 
 _OF_FOLDS = (

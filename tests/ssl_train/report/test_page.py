@@ -1,11 +1,12 @@
 """The page: what it says of a run, what it says is missing, and that no text can break out of its place."""
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 from railmatch.ssl_train.report import page as report_page
-from railmatch.ssl_train.report.facts import Mistake, Scores, read_facts
+from railmatch.ssl_train.report.facts import Mistake, Scored, Scores, read_facts
 from railmatch.ssl_train.report.page import render_page
 from small_report import HELD_BACK, TEST, TRAINING, write_folder
 
@@ -76,6 +77,7 @@ def test_every_section_is_filled(tmp_path: Path):
     assert 'class="missing"' not in html
     assert "blocks at most 20% of the held-back harmless examples, raised where that loses no harmful one" in html
     assert "There are 6 harmless ones, which leaves the true rate between" in html
+    assert "Since then the threshold was set" not in html
     assert "The 2 mistakes on 10 held-back labels, the surest first." in words(html)
     data = words(section(html, "data"))
     assert "Labelled 4 harmful, 6 unharmful Test 2 harmful, 2 unharmful Unlabelled 1,300" in data
@@ -136,8 +138,40 @@ def test_texts_that_were_not_stored_are_said_to_be(tmp_path: Path):
 
 
 def test_no_mistakes_are_said_to_be_none(tmp_path: Path):
-    said = words(section(page(write_folder(tmp_path, Scores(held_back=HELD_BACK, mistakes=[]))), "mistakes"))
+    separated = Scored.of([1, 1, 0, 0], [0.9, 0.8, 0.2, 0.1])
+    said = words(section(page(write_folder(tmp_path, Scores(held_back=separated, mistakes=[]))), "mistakes"))
     assert "There are none: every held-back label is on its side of the threshold." in said
+
+
+def set_threshold(folder: Path, threshold: float) -> Path:
+    settings = json.loads((folder / "railmatch.json").read_text())
+    (folder / "railmatch.json").write_text(json.dumps(settings | {"threshold": threshold}))
+    return folder
+
+
+def test_another_threshold_makes_other_mistakes(tmp_path: Path):
+    # at 0.9 the unharmful one of 0.85 is no longer blocked, and the harmful one of 0.60, whose text is not kept, is
+    # missed beside that of 0.10
+    html = page(set_threshold(write_folder(tmp_path), 0.9))
+    said = words(section(html, "mistakes"))
+    assert (
+        "1 of the 2 mistakes on 10 held-back labels, the surest first. They are at the threshold of 0.900; the list "
+        "was made at 0.450, and what is a mistake only since then is not in it. Click one" in said
+    )
+    assert said.endswith("missed score 0.100 labelled harmful a how do i get into her phone")
+    assert "(95% interval). Since then the threshold was set to 0.9." in words(section(html, "calibration"))
+
+
+def test_where_no_kept_mistake_stands_the_others_are_still_counted(tmp_path: Path):
+    scores = Scores(held_back=HELD_BACK, mistakes=[Mistake(id="b", label=0, score=0.85, prompt="kill a process")])
+    said = words(section(page(set_threshold(write_folder(tmp_path, scores), 0.9)), "mistakes"))
+    assert said.startswith("Mistakes on held-back labels 0 of the 2 mistakes on 10 held-back labels")
+    assert "kill a process" not in said and "There are none" not in said
+
+
+def test_a_threshold_that_changes_no_mistake_needs_no_word_of_the_list(tmp_path: Path):
+    said = words(section(page(set_threshold(write_folder(tmp_path), 0.5)), "mistakes"))
+    assert "The 2 mistakes on 10 held-back labels, the surest first. Click one" in said
 
 
 def test_without_test_data_the_held_back_labels_give_the_figures(tmp_path: Path):
