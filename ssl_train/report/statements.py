@@ -21,8 +21,14 @@ def describe_operating_point(facts: Facts, name: str, evaluation: Mapping[str, A
     )
 
 
+_INTERVAL_OF_FOLDS = (
+    " The interval speaks of the models of these rounds: the final one was trained on more labels, and its own rate "
+    "may lie outside more often."
+)
+
+
 def describe_calibration(facts: Facts, calibration: Mapping[str, Any]) -> str:
-    """Say how temperature and threshold were found, and whether somebody set another threshold since."""
+    """Say how temperature and threshold were found, of which models the interval speaks, and what was changed since."""
     folds = facts.training["recipe"]["calibration"]["folds"]
     low, high = map(percent, calibration["fpr_interval"])
     held_back = (
@@ -30,13 +36,14 @@ def describe_calibration(facts: Facts, calibration: Mapping[str, Any]) -> str:
         if facts.hardened
         else f"Every label was held back once, in {folds} rounds, and scored by a model that never saw it"
     )
+    of_others = "" if facts.hardened else _INTERVAL_OF_FOLDS
     set_anew = facts.settings.threshold != calibration["threshold"]
     since = f" Since then the threshold was set to {facts.settings.threshold:g}." if set_anew else ""
     return (
         f"{held_back}; these scores alone chose the temperature and the threshold. It is the lowest threshold that "
         f"blocks at most {100 * calibration['target_fpr']:.3g}% of the held-back harmless examples, raised where that "
         f"loses no harmful one. There are {calibration['unharmful']:,} harmless ones, which leaves the true rate "
-        f"between {low} and {high} (95% interval).{since}"
+        f"between {low} and {high} (95% interval).{of_others}{since}"
     )
 
 

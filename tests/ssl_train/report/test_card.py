@@ -51,6 +51,7 @@ def test_the_card_counts_the_data_and_shows_figures_with_intervals(tmp_path: Pat
     )
     assert re.search(r"^\| F1 at the threshold \| 0\.800 \| \S+ to \S+ \| 0\.750 \| \S+ to \S+ \|$", text, re.MULTILINE)
     assert "blocks at most 20% of the held-back harmless examples" in text
+    assert "The interval speaks of the models of these rounds: the final one was trained on more labels" in text
     assert "\n\n\n" not in text
 
 

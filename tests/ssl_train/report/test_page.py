@@ -12,6 +12,11 @@ from small_report import HELD_BACK, TEST, TRAINING, write_folder
 
 TEMPLATES = Path(report_page.__file__).parent
 
+OF_ROUNDS = (
+    "(95% interval). The interval speaks of the models of these rounds: the final one was trained on more labels, and "
+    "its own rate may lie outside more often."
+)
+
 HOSTILE = (
     '</pre></details><script>document.title = "broken"</script><img src=x onerror=alert(1)> & "quotes" {{ 7 * 7 }}'
 )
@@ -77,6 +82,7 @@ def test_every_section_is_filled(tmp_path: Path):
     assert 'class="missing"' not in html
     assert "blocks at most 20% of the held-back harmless examples, raised where that loses no harmful one" in html
     assert "There are 6 harmless ones, which leaves the true rate between" in html
+    assert OF_ROUNDS in html
     assert "Since then the threshold was set" not in html
     assert "The 2 mistakes on 10 held-back labels, the surest first." in words(html)
     data = words(section(html, "data"))
@@ -159,7 +165,7 @@ def test_another_threshold_makes_other_mistakes(tmp_path: Path):
         "was made at 0.450, and what is a mistake only since then is not in it. Click one" in said
     )
     assert said.endswith("missed score 0.100 labelled harmful a how do i get into her phone")
-    assert "(95% interval). Since then the threshold was set to 0.9." in words(section(html, "calibration"))
+    assert "may lie outside more often. Since then the threshold was set to 0.9." in words(section(html, "calibration"))
 
 
 def test_where_no_kept_mistake_stands_the_others_are_still_counted(tmp_path: Path):
@@ -232,6 +238,12 @@ def test_a_folder_of_an_earlier_version_is_reported_too(tmp_path: Path):
     html = page(write_folder(tmp_path, Scores(), **dict.fromkeys(later)))
     assert "Labelled 10 Test 2 harmful, 2 unharmful" in words(section(html, "data"))
     assert "On 4 test prompts, the threshold of 0.450" in words(section(html, "figures"))
+
+
+def test_the_interval_of_a_hardened_model_is_its_own(tmp_path: Path):
+    html = page(write_folder(tmp_path, attacks={"unharmful": 1, "harmful": 2}))
+    assert "were scored by this model; these scores alone" in html
+    assert "(95% interval)." in html and "of these rounds" not in html
 
 
 def test_a_model_that_was_never_hardened_has_nothing_of_rounds(tmp_path: Path):
