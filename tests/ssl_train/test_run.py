@@ -18,10 +18,12 @@ from railmatch.classifier.errors import DataError, ModelError, SettingsError
 from railmatch.classifier.inputs import Exchange
 from railmatch.classifier.model import SafetyClassifier
 from railmatch.ssl_train.data.records import Record
+from railmatch.ssl_train.job import Job
 from railmatch.ssl_train.loop.trainer import Observe
 from railmatch.ssl_train.recipe import Recipe
 from railmatch.ssl_train.run import train
 from safetensors.torch import load_file
+from scipy.special import expit, logit
 from small_training import Steps, recipe, rewrite, text, write_data, write_rows
 
 TESTS = Path(__file__).parents[1]
@@ -148,10 +150,23 @@ def test_who_observes_is_told_of_the_pool_and_of_each_step_on_all_labels(data: P
     assert unseen.report["history"] == result.report["history"]
 
 
-def test_the_threshold_keeps_its_rate_on_held_back_labels(data: Path, tiny_encoder: Path):
+def test_the_threshold_is_that_of_the_held_back_scores_at_the_target_of_the_recipe(
+    data: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Of eight unharmful texts a quarter may be blocked, so before calibration the threshold is from 0.5 to 0.6."""
+    by_label = {0: [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.8, 0.9], 1: [0.02, 0.3, 0.45, 0.6, 0.7, 0.85, 0.95, 0.97]}
+    raw = np.ravel([by_label[0], by_label[1]], order="F")  # the labelled texts are of either class in turn
+    monkeypatch.setattr(Job, "held_back_scores", lambda job, folds, advance: raw)
     result = train(recipe(data, tiny_encoder), data / "model", base=data)
-    assert result.report["calibration"]["fpr"] <= 0.25
-    assert result.report["calibration"]["target_fpr"] == 0.25
+    temperature = result.report["calibration"]["temperature"]
+    assert temperature > 1.2  # else uncalibrated scores would do
+    saved = json.loads((data / "model/scores.json").read_text())["held_back"]
+    assert saved["labels"] == [0, 1] * 8
+    assert saved["scores"] == pytest.approx(expit(logit(raw) / temperature))
+    threshold = SafetyClassifier.load(data / "model", device="cpu").threshold
+    assert expit(logit(0.5) / temperature) < threshold < expit(logit(0.6) / temperature)
+    assert (result.report["calibration"]["fpr"], result.report["calibration"]["recall"]) == (0.25, 0.625)
+    assert (result.report["held_back"]["fpr"], result.report["held_back"]["recall"]) == (0.25, 0.625)
 
 
 # The same again
