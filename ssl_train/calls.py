@@ -9,6 +9,7 @@ from .augment.spending import Estimate
 from .augment.votes import VoteSet, collect_votes, estimate_votes
 from .data.records import Record
 from .data.training_texts import TrainingTexts, load_texts
+from .folds import held_back_folds
 from .progress import Progress, silent
 from .recipe import Recipe
 from .stored_rewrites import collect_stored
@@ -48,13 +49,15 @@ def load_pool_texts(recipe: Recipe, base: Path | None = None) -> TrainingTexts:
     """Read the texts of a recipe that has a pool.
 
     Raises:
-        SettingsError: the recipe has no pool, or wants votes and there is nobody to ask.
-        DataError: a file is missing, unreadable, or does not hold what the task needs.
+        SettingsError: the recipe has no pool, or wants votes and there is nobody to ask, or has votes and too few
+            labels for its folds.
+        DataError: a file is missing, unreadable, or does not hold what the task needs; or recorded votes are of no use.
     """
     if recipe.data.unlabelled is None:
         raise SettingsError("data.unlabelled is missing: rewrites are made of the texts of the pool, so name one")
     texts = load_texts(recipe, base)
-    require_votes_of_use(recipe, texts)
+    folds = held_back_folds(texts.labelled, recipe.calibration.folds, recipe.seed) if texts.votes else []
+    require_votes_of_use(recipe, texts, folds)
     return texts
 
 

@@ -85,12 +85,12 @@ def train(
     texts = texts or load_texts(recipe, base)
     if recipe.method.name == "supervised":
         texts = replace(texts, pool=[])  # it is not learnt from, so nothing that is told of the training is about it
-    require_votes_of_use(recipe, texts)
     folds = held_back_folds(texts.labelled, recipe.calibration.folds, recipe.seed)
+    require_votes_of_use(recipe, texts, folds)
     if folds:
         require_support(sum(record.label == 0 for record in texts.labelled), recipe.calibration.target_fpr)
     work = out.parent / f".{out.name}.training"
-    texts, votes = gather_votes(recipe, texts, work, accelerator, base=base, progress=progress)
+    texts, votes = gather_votes(recipe, texts, work, accelerator, folds=folds, base=base, progress=progress)
     with accelerator.main_process_first():
         texts, rewrites, counts = gather_strong_texts(recipe, texts, base=base, progress=progress)
     job = Job(recipe, texts, rewrites, work, accelerator)

@@ -1,5 +1,6 @@
 """The votes that a training learns from: on every labelled text, and on as many texts of the pool as may have one."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from ..loop.checkpoint import Checkpoint, FoldScores
 from ..loop.passes import use_bf16
 from ..progress import Progress, silent
 from ..recipe import MethodSettings, Recipe
+from .checks import require_votes_in_folds
 from .choice import chosen_without_training, least_certain, vote_candidates
 
 
@@ -34,17 +36,19 @@ def gather_votes(
     work: Path,
     accelerator: Accelerator,
     *,
+    folds: Sequence[list[int]] = (),
     base: Path | None = None,
     progress: Progress = silent,
 ) -> VotedTexts:
     """Choose which texts may have a vote, and ask the endpoint for those that are neither recorded nor cached.
 
     Of several processes only the first asks; all train the classifier that chooses, where the recipe wants one. What
-    an interrupted run needs of it lies in ``work``.
+    an interrupted run needs of it lies in ``work``. Where the votes on labelled texts do not suffice for all ``folds``,
+    as ``require_votes_in_folds`` takes them, nothing is asked about the pool.
 
     Raises:
         SettingsError: the policy cannot be read.
-        DataError: the cache cannot be used, or no labelled example got a vote.
+        DataError: the cache cannot be used, or no labelled example got a vote, or none outside one fold.
         EndpointError: the endpoint cannot be used, has stopped answering, or refuses nearly everything.
         ModelError: the classifier that chooses cannot be trained.
     """
@@ -64,6 +68,7 @@ def gather_votes(
             "nothing says what a vote is worth; see to the endpoint, its budget and augment.policy, or train without "
             "votes"
         )
+    require_votes_in_folds(recipe, labelled.votes, texts.labelled, folds)
     chosen = chosen_without_training(recipe, texts.pool, texts.votes)
     pool = ask(_uncertain(recipe, texts, work, accelerator, progress) if chosen is None else chosen)
     counts = {"labelled": labelled.counts, "pool": pool.counts}

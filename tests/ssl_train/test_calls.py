@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from endpoint import MODEL, ChatServer
-from railmatch.classifier.errors import SettingsError
+from railmatch.classifier.errors import DataError, SettingsError
 from railmatch.ssl_train.calls import Calls, estimate_calls, left_to_training, load_pool_texts, make_calls
 from railmatch.ssl_train.recipe import Recipe
 from small_training import recipe, write_data, write_rows
@@ -86,6 +86,17 @@ def test_without_asking_there_are_no_votes(data: Path):
         texts = load_pool_texts(settings, data)
         assert not left_to_training(settings, texts)
         assert list(make_calls(settings, texts, base=data).by_kind()) == ["rewrites"]
+
+
+def test_one_vote_on_a_labelled_text_is_refused_before_any_call_where_folds_need_more(data: Path):
+    write_rows(data / "votes.jsonl", [{"id": name, "vote": 0} for name in ("l0-0", "u0-8")])
+    with ChatServer(answer) as server:
+        settings = settings_for(data, server)
+        voted = settings.model_copy(update={"data": settings.data.model_copy(update={"votes": "votes.jsonl"})})
+        with pytest.raises(DataError, match=r"^data\.votes: the labelled examples with a vote \(1 of 16\) are all in"):
+            load_pool_texts(voted, data)
+        uncalibrated = voted.calibration.model_copy(update={"folds": 0})
+        load_pool_texts(voted.model_copy(update={"calibration": uncalibrated}), data)
 
 
 def test_votes_that_nobody_can_give_are_refused_before_any_call(data: Path):

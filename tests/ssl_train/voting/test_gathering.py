@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from endpoint import MODEL, ChatServer
+from railmatch.classifier.errors import DataError
 from railmatch.ssl_train.data.training_texts import load_texts
 from railmatch.ssl_train.loop.processes import make_accelerator
 from railmatch.ssl_train.progress import Advance
@@ -95,6 +96,32 @@ def test_a_limited_draw_is_asked_and_labelled_texts_come_on_top(data: Path, tiny
     assert counts == {"labelled": NONE | {"kept": 16, "asked": 16}, "pool": NONE | {"kept": 5, "asked": 5}}
     assert sum(record.id in texts.votes for record in texts.pool) == 5
     assert len(texts.votes) == 21
+
+
+def test_where_the_votes_that_came_do_not_suffice_for_the_folds_nothing_more_is_asked(data: Path, tiny_encoder: Path):
+    once = iter("4")
+    with ChatServer(lambda messages: next(once, "hard to say")) as server:
+        settings = asking(data, tiny_encoder, server, strategy=["paraphrase"])
+        settings = settings.model_copy(update={"calibration": settings.calibration.model_copy(update={"folds": 2})})
+        with pytest.raises(DataError) as refused:
+            train(settings, data / "model", base=data)
+        assert server.calls == 16  # the labelled texts, and no text of the pool
+    assert str(refused.value) == (
+        "augment.vote: the labelled examples with a vote (1 of 16) are all in one of the 2 parts that calibration "
+        "holds back, so that in the training without it nothing says what a vote is worth: see to the endpoint, its "
+        "budget and augment.policy, set calibration.folds to 0 (no calibration), or train without votes"
+    )
+
+
+def test_one_recorded_vote_on_a_labelled_text_is_refused_before_anything_is_asked(data: Path, tiny_encoder: Path):
+    write_rows(data / "votes.jsonl", [{"id": name, "vote": 0} for name in ("l0-0", "u0-8")])
+    with ChatServer(steal) as server:
+        endpoint = {"base_url": server.base_url, "model": MODEL, "max_retries": 0}
+        more = {"endpoint": endpoint, "strategy": ["paraphrase", "restyle", "indirect"]}
+        settings = recipe(data, tiny_encoder, data={"votes": "votes.jsonl"}, augment=more)
+        with pytest.raises(DataError, match=r"^data\.votes: the labelled examples with a vote \(1 of 16\) are all in"):
+            train(settings, data / "model", base=data)
+        assert server.calls == 0
 
 
 def test_recorded_votes_are_limited_alike_and_the_endpoint_is_not_needed(
