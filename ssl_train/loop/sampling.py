@@ -90,15 +90,17 @@ class PoolSampler:
 
 
 def require_steps(settings: TrainingSettings, pool: PoolSampler, method: Method) -> None:
-    """Refuse a training that ends before its method lets a pseudo-label count: it would learn nothing from the pool.
+    """Refuse a training that ends before its method has found out what it needs: it would be another method's.
 
     Raises:
         SettingsError: the training has too few steps.
     """
-    first = settings.pseudo_labels_from + pool.first_step(method.first_epoch)
-    if first >= settings.steps and method.first_epoch > 0:
+    beginning = method.beginning
+    if beginning is None:
+        return
+    first = settings.pseudo_labels_from + pool.first_step(beginning.passes)
+    if first >= settings.steps:
         raise SettingsError(
-            f"training.steps is {settings.steps}, but the method counts no pseudo-label before the pool was passed "
-            f"once, which takes {first} steps: raise training.steps or training.unlabelled_batch, or choose another "
-            "method"
+            f"training.steps is {settings.steps}, but the method {beginning.lacking}, that is in {first} steps: set "
+            f"training.steps to at least {first + 1}, raise training.unlabelled_batch, or {beginning.cure}"
         )

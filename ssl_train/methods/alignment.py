@@ -41,7 +41,7 @@ class Aligned(nn.Module):
         self.method = method
         self.heads = method.heads
         self.classes = method.classes
-        self.first_epoch = method.first_epoch
+        self.beginning = method.beginning
         self.register_buffer("shares", torch.tensor([1 - harmful, harmful]).clamp(min=_SMALLEST))
         self.register_buffer("recent", torch.zeros(steps, method.heads, len(LABELS)))
         self.register_buffer("done", torch.tensor(0))

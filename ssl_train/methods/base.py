@@ -28,6 +28,20 @@ class PseudoLabels:
             raise ValueError(f"targets {tuple(self.targets.shape)} and weights {tuple(self.weights.shape)} do not fit")
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a method finds out by passing over the pool; a training that ends before is one by another method.
+
+    passes: how many times every text of the pool has to be dealt.
+    lacking: what the method does until then, to go on from "the method", with the passes in words.
+    cure: a way out besides a longer training.
+    """
+
+    passes: int
+    lacking: str
+    cure: str
+
+
 class Method(Protocol):
     """A semi-supervised method: a module, so that its state is saved with a checkpoint."""
 
@@ -35,8 +49,11 @@ class Method(Protocol):
     """How many heads the network needs."""
     classes: int
     """Logits of each head: ``LABELS``, and after them those of classes that only training knows."""
-    first_epoch: int
-    """How many times the pool has to be passed before any pseudo-label counts."""
+
+    @property
+    def beginning(self) -> Beginning | None:
+        """What has to be found out first, if anything."""
+        ...
 
     def pseudo_labels(self, weak: Tensor, *, index: Tensor, epoch: int) -> PseudoLabels:
         """Turn logits of the weak views into weighted targets for the strong views.

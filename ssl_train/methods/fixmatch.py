@@ -23,7 +23,7 @@ class FixMatch(nn.Module):
 
     heads = 1
     classes = len(LABELS)
-    first_epoch = 0
+    beginning = None
 
     def __init__(self, threshold: float) -> None:
         """Take the smallest confidence, in [0, 1], of a prediction that becomes a target."""

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...classifier.tasks import LABELS
-from .base import PseudoLabels
+from .base import Beginning, PseudoLabels
 from .confidence import FlexMatchMask
 from .pseudo_margins import AveragePseudoMargins
 
@@ -35,7 +35,7 @@ class MarginMatch(nn.Module):
     heads = 1
     classes = len(LABELS)
     """Outputs of the network a head; those after the first two are dropped when the model is saved."""
-    first_epoch = 0
+    beginning: Beginning | None = None
     gamma: Tensor
 
     def __init__(self, pool_size: int, threshold: float, *, gamma: float = 0.0) -> None:
@@ -84,6 +84,9 @@ class VirtualClassMarginMatch(MarginMatch):
     """
 
     classes = len(LABELS) + 1
+    beginning = Beginning(
+        2, "has not found its gamma in the first two passes over the pool", "set method.gamma to a number"
+    )
     member: Tensor
     epoch: Tensor
 

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...classifier.tasks import LABELS
-from .base import PseudoLabels
+from .base import Beginning, PseudoLabels
 from .confidence import FreeMatchMask
 from .pseudo_margins import AveragePseudoMargins
 
@@ -53,7 +53,7 @@ class MultiMatch(nn.Module):
     """
 
     classes = len(LABELS)
-    first_epoch = 1
+    beginning = Beginning(1, "counts no pseudo-label in the first pass over the pool", "choose another method")
     labels: Tensor
     thresholds: Tensor
     epoch: Tensor
@@ -92,7 +92,7 @@ class MultiMatch(nn.Module):
         passes = self.confidence.update(weak.softmax(dim=-1), index)
         targets, weights = self._peers_choice(label, margin)
         some_peer_passes = passes.sum(dim=1, keepdim=True) - passes.long() > 0
-        return PseudoLabels(targets, weights * some_peer_passes * (epoch >= self.first_epoch))
+        return PseudoLabels(targets, weights * some_peer_passes * (epoch >= self.beginning.passes))
 
     def _agreed_thresholds(self) -> Tensor:
         """Find gamma from all visits so far, shape (heads, classes)."""

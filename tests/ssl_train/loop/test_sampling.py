@@ -2,9 +2,17 @@
 
 import numpy as np
 import pytest
+import torch
 from railmatch.classifier.errors import SettingsError
 from railmatch.ssl_train.loop.sampling import EpochSampler, PoolSampler, require_steps
-from railmatch.ssl_train.methods import FixMatch, MultiMatch
+from railmatch.ssl_train.methods import (
+    Aligned,
+    FixMatch,
+    MarginMatch,
+    Method,
+    MultiMatch,
+    VirtualClassMarginMatch,
+)
 from railmatch.ssl_train.recipe import TrainingSettings
 
 
@@ -106,7 +114,37 @@ def test_a_training_that_ends_before_multimatch_counts_anything_is_refused():
     with pytest.raises(SettingsError) as caught:
         require_steps(TrainingSettings(steps=15, pseudo_labels_from=2), pool, method)
     assert str(caught.value) == (
-        "training.steps is 15, but the method counts no pseudo-label before the pool was passed once, which takes 15 "
-        "steps: raise training.steps or training.unlabelled_batch, or choose another method"
+        "training.steps is 15, but the method counts no pseudo-label in the first pass over the pool, that is in 15 "
+        "steps: set training.steps to at least 16, raise training.unlabelled_batch, or choose another method"
     )
-    require_steps(TrainingSettings(steps=1), pool, FixMatch(0.9))
+
+
+@pytest.mark.parametrize("aligned", [False, True])
+def test_a_training_that_ends_before_marginmatch_has_found_its_gamma_is_refused(aligned: bool):
+    pool = PoolSampler(voted(100, 0), 8, seed=0)
+    method = VirtualClassMarginMatch(100, 0.9)
+    known = Aligned(method, 0.5) if aligned else method
+    require_steps(TrainingSettings(steps=26), pool, known)
+    with pytest.raises(SettingsError) as caught:
+        require_steps(TrainingSettings(steps=25), pool, known)
+    assert str(caught.value) == (
+        "training.steps is 25, but the method has not found its gamma in the first two passes over the pool, that is "
+        "in 25 steps: set training.steps to at least 26, raise training.unlabelled_batch, or set method.gamma to a "
+        "number"
+    )
+
+
+def test_marginmatch_finds_its_gamma_in_the_step_that_must_be_there():
+    pool = PoolSampler(voted(100, 0), 8, seed=0)
+    method = VirtualClassMarginMatch(100, 0.9)
+    found = []
+    for step in range(26):
+        index = torch.tensor(pool(step))
+        method.pseudo_labels(torch.tensor([[[0.0, 0.0, 1.0]]]).repeat(8, 1, 1), index=index, epoch=pool.epoch(step))
+        found.append(bool(method.gamma != 0))
+    assert found == [False] * 25 + [True]
+
+
+@pytest.mark.parametrize("method", [FixMatch(0.9), MarginMatch(100, 0.9)])
+def test_a_method_that_has_nothing_to_find_out_may_be_short(method: Method):
+    require_steps(TrainingSettings(steps=1), PoolSampler(voted(100, 0), 8, seed=0), method)
