@@ -94,16 +94,19 @@ def test_a_vote_is_worth_what_the_labels_of_the_fold_say_alone(
         assert trainer.votes.log_odds.tolist() == pytest.approx(expected)
 
 
-def test_the_weights_of_a_recipe_reach_the_training(tmp_path: Path, tiny_encoder: Path):
-    weights = {"vote_trust": 0.0, "lambda_u": 0.25, "lambda_s": 2.0}
+@pytest.mark.parametrize("trust", [0.0, 0.75])
+def test_the_weights_of_a_recipe_reach_the_training(tmp_path: Path, tiny_encoder: Path, trust: float):
+    weights = {"vote_trust": trust, "lambda_u": 0.25, "lambda_s": 2.0}
     seen: list[PseudoLabels] = []
     job = make_voted_job(tmp_path, tiny_encoder, [], method=weights)
     trainer = job.fit(job.texts.labelled, "all", quiet, observe=lambda step, index, pseudo: seen.append(pseudo))
-    assert (trainer.lambda_u, trainer.lambda_s) == (0.25, 2.0)
+    assert trainer.votes is not None
+    assert (trainer.votes.trust, trainer.lambda_u, trainer.lambda_s) == (trust, 0.25, 2.0)
     # without trust in the network the vote alone speaks: of 8 and 8 labels all were right, (8 + 1) / (8 + 2)
     assert len(seen) == 3
     for pseudo in seen:
-        assert pseudo.targets.amax(dim=-1).flatten().tolist() == pytest.approx([0.9] * 6)
+        by_the_vote = pseudo.targets.amax(dim=-1).flatten().tolist() == pytest.approx([0.9] * 6, abs=1e-5)
+        assert by_the_vote == (trust == 0)
 
 
 def test_a_known_share_of_harmful_texts_reaches_the_votes(tmp_path: Path, tiny_encoder: Path):
