@@ -99,7 +99,7 @@ class Trainer:
         self._labelled = EpochSampler(len(views.labelled), settings.labelled_batch, seed, stream=0)
         voted = votes.voted.numpy() if votes else np.zeros(len(views.weak), dtype=bool)
         self._pool = PoolSampler(voted, settings.unlabelled_batch, seed) if method else None
-        if method and self._pool:
+        if method and self._pool and not (votes and votes.decide_all):
             require_steps(settings, self._pool, method)
 
     def fit(self, *, checkpoint: Checkpoint | None = None, advance: Callable[[int], None] | None = None) -> History:

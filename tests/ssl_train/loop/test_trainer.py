@@ -1,6 +1,7 @@
 """The training loop: what a step's gradient is, what reaches which view, and that a run can be stopped and repeated."""
 
 import copy
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from railmatch.classifier.batches import collate
-from railmatch.classifier.errors import ModelError
+from railmatch.classifier.errors import ModelError, SettingsError
 from railmatch.classifier.families import final_layer
 from railmatch.classifier.inputs import Exchange
 from railmatch.classifier.model import SafetyClassifier
@@ -296,6 +297,15 @@ def test_where_votes_decide_no_text_of_the_pool_is_judged(build: Build, monkeypa
     assert torch.equal(drawn.pseudo.targets, asked.pseudo.targets)
     assert torch.equal(drawn.pseudo.weights, asked.pseudo.weights)
     assert (drawn.judged, drawn.kept) == (asked.judged, 1.0)
+
+
+def test_a_training_too_short_for_its_method_is_refused_unless_votes_decide_all(build: Build):
+    votes = VoteTeacher(torch.zeros(10), torch.ones(10, dtype=torch.bool), trust=0.0)
+    with pytest.raises(SettingsError, match=r"^training\.steps is 4, but the method has not found its gamma"):
+        build(VirtualClassMarginMatch(10, 0.5), steps=4)
+    with pytest.raises(SettingsError, match=r"^training\.steps is 4, but the method has not found its gamma"):
+        build(VirtualClassMarginMatch(10, 0.5), steps=4, votes=dataclasses.replace(votes, trust=0.5))
+    build(VirtualClassMarginMatch(10, 0.5), steps=4, votes=votes)
 
 
 @pytest.mark.parametrize("batch", ["labelled_batch", "unlabelled_batch"])
