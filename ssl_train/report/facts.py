@@ -60,6 +60,11 @@ class Scored(_Part):
         """Give labels and scores as arrays of shape (n,)."""
         return np.array(self.labels, dtype=np.int64), np.array(self.scores, dtype=np.float64)
 
+    def mistaken(self, threshold: float) -> Ints:
+        """Give the positions of the examples on the wrong side of a threshold."""
+        labels, scores = self.arrays()
+        return np.flatnonzero((scores >= threshold) != (labels == 1))
+
 
 class Mistake(_Part):
     """A labelled example that the model, trained without it, put on the wrong side of the threshold of that training.
@@ -117,7 +122,7 @@ def worst_mistakes(records: Sequence[Record], scored: Scored, threshold: float, 
         texts: whether the mistakes hold their texts.
     """
     labels, scores = scored.arrays()
-    wrong = np.flatnonzero((scores >= threshold) != (labels == 1))
+    wrong = scored.mistaken(threshold)
     of_own_label = np.where(labels == 1, scores, 1 - scores)
     worst = wrong[np.argsort(of_own_label[wrong], kind="stable")][:MISTAKES]
     return [_mistake(records[at], int(labels[at]), float(scores[at]), texts) for at in worst]

@@ -52,15 +52,15 @@ def describe_mistakes(facts: Facts, shown: int, calibration: Mapping[str, Any]) 
 
     Where somebody changed the threshold in railmatch.json, those that only became mistakes by it were not kept.
     """
-    if facts.scores.held_back is None:
+    held_back = facts.scores.held_back
+    if held_back is None:
         return f"The {shown} of which the model was surest."
-    labels, scores = facts.scores.held_back.arrays()
     threshold, chosen = facts.settings.threshold, calibration["threshold"]
-    wrong = int(((scores >= threshold) != (labels == 1)).sum())
+    wrong = len(held_back.mistaken(threshold))
     if not wrong:
         return "There are none: every held-back label is on its side of the threshold."
     number = f"The {shown} mistakes" if shown == wrong else f"{shown} of the {wrong} mistakes"
-    said = f"{number} on {len(labels):,} held-back labels, the surest first."
+    said = f"{number} on {len(held_back.labels):,} held-back labels, the surest first."
     if threshold == chosen or shown == wrong:
         return said
     return (
