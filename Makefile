@@ -29,7 +29,7 @@ demo: $(VENV)/.installed
 # Coverage is of the installed package, which is what users get; the report belongs to `make check`. A process a core,
 # each with one thread: most tests cannot use two.
 test: $(VENV)/.installed-for-tests
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --numprocesses=auto --dist=loadfile --cov=railmatch --cov-report=
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --numprocesses=auto --dist=worksteal --cov=railmatch --cov-report=
 
 check: lint types test coverage
 

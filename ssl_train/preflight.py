@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from ..classifier.errors import SettingsError
 from ..classifier.model_folder import SETTINGS_FILE
 from .data.records import find_path
+from .loop.sampling import PoolSampler, require_steps
+from .methods import make_method
 from .recipe import HubSource, Recipe
 
 
@@ -35,3 +39,20 @@ def require_test(recipe: Recipe, base: Path | None) -> None:
     for source in sources:
         if source is not None and not isinstance(source, HubSource):
             find_path(source if isinstance(source, str) else source.file, recipe.task, base)
+
+
+def require_passes(recipe: Recipe, pool_size: int) -> None:
+    """Refuse too few steps for the method, so that nobody pays for rewrites of which none would be learnt from.
+
+    Votes, and texts left out for want of a rewrite, change how often the pool is passed, so that with these the
+    training itself refuses.
+
+    Raises:
+        SettingsError: the training has too few steps.
+    """
+    if recipe.votes_wanted or recipe.augment.fallback == "leave_out" or pool_size == 0:
+        return
+    method = make_method(recipe.method, pool_size)
+    if method:
+        unvoted = np.zeros(pool_size, dtype=bool)
+        require_steps(recipe.training, PoolSampler(unvoted, recipe.training.unlabelled_batch, recipe.seed), method)

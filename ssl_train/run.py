@@ -21,7 +21,7 @@ from .folds import held_back_folds
 from .job import Job
 from .loop.processes import make_accelerator
 from .loop.trainer import Observe
-from .preflight import require_room, require_test
+from .preflight import require_passes, require_room, require_test
 from .progress import Progress, silent
 from .recipe import Recipe
 from .report.describing import describe_inputs
@@ -72,8 +72,8 @@ def train(
 
     Raises:
         DataError: the data cannot be used. EndpointError: answers are missing and the endpoint cannot be used.
-        SettingsError: the labels cannot support the folds or the target false-positive rate, or ``out`` holds
-            something else than a model.
+        SettingsError: the labels cannot support the folds or the target false-positive rate, the method needs more
+            steps, or ``out`` holds something else than a model.
         ModelError: the encoder or the device cannot be used, or the training diverged.
         OSError: a file cannot be written; an older model is then as it was.
     """
@@ -85,6 +85,7 @@ def train(
     texts = texts or load_texts(recipe, base)
     if recipe.method.name == "supervised":
         texts = replace(texts, pool=[])  # it is not learnt from, so nothing that is told of the training is about it
+    require_passes(recipe, len(texts.pool))
     folds = held_back_folds(texts.labelled, recipe.calibration.folds, recipe.seed)
     require_votes_of_use(recipe, texts, folds)
     if folds:

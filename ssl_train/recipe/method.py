@@ -1,8 +1,8 @@
 """The training method of a recipe."""
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from .sections import Section
 
@@ -15,7 +15,7 @@ class MethodSettings(Section):
     nor ``gamma``.
     With ``alignment`` the pool's predictions are held to the classes' shares among the labels or, where it is known,
     to ``class_prior``, the share of harmful texts in the pool. Texts with a vote are left out of that, but with
-    ``class_prior`` their votes are weighed for a pool of that share, not of the labels'.
+    ``class_prior``, which needs no ``alignment`` then, votes are weighed for a pool of that share, not of the labels'.
     ``vote_trust`` is the factor of the network's own log odds beside those of a vote, where ``data.votes`` has one.
     """
 
@@ -35,11 +35,3 @@ class MethodSettings(Section):
         if heads % 2 == 0:
             raise ValueError("must be odd, as 3 (the published number) is")
         return heads
-
-    @model_validator(mode="after")
-    def _uses_its_prior(self) -> Self:
-        if self.class_prior is not None and not self.alignment:
-            raise ValueError(
-                f"class_prior is {self.class_prior:g}, which nothing uses: set alignment to true, or leave it out"
-            )
-        return self

@@ -35,13 +35,27 @@ class Recipe(Section):
             )
         return self
 
+    @property
+    def votes_wanted(self) -> bool:
+        """Whether votes are to be learnt from, recorded or asked for."""
+        return self.method.name != "supervised" and (self.augment.vote or self.data.votes is not None)
+
     @model_validator(mode="after")
     def _has_a_teacher(self) -> Self:
-        voted = self.data.votes is not None or self.augment.vote
-        if self.method.lambda_s == 0 and (self.method.name == "supervised" or not voted):
+        if self.method.lambda_s == 0 and not self.votes_wanted:
             raise ValueError(
                 "method.lambda_s is 0, so that the labels teach nothing, and there are no votes to learn from instead: "
                 "set method.lambda_s above 0, or name votes in data.votes (with a method that uses the pool)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _uses_its_prior(self) -> Self:
+        prior = self.method.class_prior
+        if prior is not None and not (self.method.alignment or self.votes_wanted):
+            raise ValueError(
+                f"method.class_prior is {prior:g}, which nothing uses: set method.alignment to true, ask for votes, or "
+                "leave it out"
             )
         return self
 

@@ -110,8 +110,7 @@ def test_the_weights_of_a_recipe_reach_the_training(tmp_path: Path, tiny_encoder
 
 
 def test_a_known_share_of_harmful_texts_reaches_the_votes(tmp_path: Path, tiny_encoder: Path):
-    known = {"alignment": True, "class_prior": 0.1}
-    job = make_voted_job(tmp_path, tiny_encoder, [], method=known)
+    job = make_voted_job(tmp_path, tiny_encoder, [], method={"class_prior": 0.1})
     votes = job.fit(job.texts.labelled, "all", quiet).votes
     assert votes is not None
     # right votes on 8 and 8 labels are worth 9 to 1 in the balanced draw; where 1 of 10 is harmful, 1 to 1 and 1 to 81

@@ -140,7 +140,7 @@ def test_an_override_mends_a_wrong_setting(write):
         (
             "{steps: 100, learning_rate: 5e-5}",
             "{steps: 100, learning_rate: 5e-5}\nmethod: {class_prior: 0.1}",
-            "recipe.yml, line 10: method: class_prior is 0.1, which nothing uses: set alignment to true, "
+            "recipe.yml: method.class_prior is 0.1, which nothing uses: set method.alignment to true, ask for votes, "
             "or leave it out",
         ),
         (

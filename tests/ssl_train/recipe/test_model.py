@@ -140,6 +140,26 @@ def test_somebody_has_to_teach(data, method):
         recipe(data=data, method={"name": method, "lambda_s": 0.0})
 
 
+@pytest.mark.parametrize(
+    ("data", "augment", "method"),
+    [
+        (DATA, {}, {"alignment": True}),
+        (VOTED, {}, {}),
+        (DATA, {"vote": True, "endpoint": ENDPOINT}, {}),
+    ],
+    ids=str,
+)
+def test_a_known_share_of_harmful_texts_is_of_use_to_alignment_and_votes(data, augment, method):
+    known = recipe(data=data, augment=augment, method={**method, "class_prior": 0.1})
+    assert known.method.class_prior == 0.1
+
+
+@pytest.mark.parametrize(("data", "method"), [(DATA, "fixmatch"), (VOTED, "supervised")])
+def test_a_known_share_of_harmful_texts_that_nothing_uses_is_refused(data, method):
+    with pytest.raises(ValidationError, match=r"method\.class_prior is 0\.1, which nothing uses"):
+        recipe(data=data, method={"name": method, "class_prior": 0.1})
+
+
 def test_strategies_that_need_no_endpoint_are_not_asked_for():
     augment = recipe(augment={"strategy": ["eda", "restyle", "backtranslation", "mine/own.txt", "identity"]}).augment
     assert augment.asked == ["restyle", "mine/own.txt"]
