@@ -551,7 +551,7 @@ def interrupted(server: ChatServer, cache_path: Path, how: signal.Signals) -> tu
         while server.calls < 20 and process.poll() is None:
             time.sleep(0.005)
         process.send_signal(how)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=300)
     return process.returncode, errors.strip().splitlines()[-1] if errors.strip() else ""
 
 

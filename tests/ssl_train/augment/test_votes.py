@@ -291,7 +291,7 @@ def test_a_run_that_is_ended_goes_on_where_it_stopped_and_pays_nothing_twice(cac
             while server.calls < 16 and process.poll() is None:
                 time.sleep(0.005)
             process.send_signal(how)
-            _, errors = process.communicate(timeout=30)
+            _, errors = process.communicate(timeout=300)
         assert process.returncode == -how, errors
         with Cache(cache_path) as cache:
             stored = len(cache)

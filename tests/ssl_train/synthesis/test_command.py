@@ -102,7 +102,7 @@ def test_the_page_is_there_until_ctrl_c(tmp_path: Path):
         with urllib.request.urlopen(address.partition("#")[0], timeout=10) as page:
             assert b"<title>Review: RailMatch</title>" in page.read()
         process.send_signal(signal.SIGINT)
-        said, _ = process.communicate(timeout=20)
+        said, _ = process.communicate(timeout=300)
     assert process.returncode == 0
     assert advice == "Press Ctrl-C when you are done.\n"
     assert said == f"\n0 decisions; 4 records in {folder / 'data.jsonl'}\n"
