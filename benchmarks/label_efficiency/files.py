@@ -9,7 +9,7 @@ from typing import Any
 from .cells import Cell
 
 CORE_SOURCES = frozenset({"gr_wildguard", "gr_beavertails", "orbench"})
-"""The sources of prompts with both classes each; every other one gives the label away by its style."""
+"""Sources of prompts with both classes; of the others all but one, a small one, have one class, which style tells."""
 
 
 def rows_of(file: Path) -> Iterator[dict[str, Any]]:

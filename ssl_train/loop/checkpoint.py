@@ -83,7 +83,7 @@ class Checkpoint:
 
 
 class FoldScores:
-    """The scores of one finished fold, in a file that belongs to one recipe and data."""
+    """The scores that one finished training gave, of a fold or of the texts to choose from, for one recipe and data."""
 
     def __init__(self, path: Path, fingerprint: str) -> None:
         """Take the file and a fingerprint of everything that the run depends on."""
@@ -106,5 +106,5 @@ class FoldScores:
             saved = json.loads(self.path.read_text(encoding="utf-8"))
             return np.array(saved["scores"], dtype=float) if saved["run"] == self.fingerprint else None
         except (ValueError, KeyError, TypeError) as error:
-            _log.warning("%s is left out, since it cannot be read (%s); the fold is trained anew", self.path, error)
+            _log.warning("%s is left out, since it cannot be read (%s); its training starts anew", self.path, error)
             return None

@@ -18,9 +18,13 @@ from ..memory import Batch
 from .frozen import FrozenLayers
 
 CPU_BATCH_TOKENS = 1024
+"""Most tokens of one forward pass on a CPU, padding included: few, since its caches are small."""
+
 PACKED_TOKENS = 2048
+"""Most tokens of one forward pass without padding, which is how a ``MeanPooledBert`` runs on a CPU."""
+
 GPU_BATCH_TOKENS = 65536
-"""Most tokens, padding included, of one forward pass: small on a CPU, whose caches are small, and without padding."""
+"""Most tokens of one forward pass on a GPU, padding included."""
 
 Result = TypeVar("Result")
 

@@ -7,7 +7,7 @@ from ..methods import Method
 from ..recipe import TrainingSettings
 
 VOTED_SHARE = 0.5
-"""At least this share of a step's pool texts has a vote, where any has: what a vote teaches is surer than a guess."""
+"""At least this share of a step's pool texts has a vote, as far as there are so many: a vote is surer than a guess."""
 
 
 class EpochSampler:
@@ -52,7 +52,7 @@ class EpochSampler:
 
 
 class PoolSampler:
-    """Deals the texts of a pool, ``batch`` a step: voted ones by their number, but at least ``VOTED_SHARE`` of a batch.
+    """Deals the texts of a pool, ``batch`` a step: voted ones by their number, or ``VOTED_SHARE`` of a batch.
 
     Where all texts have a vote, or none, each comes once an epoch.
     """

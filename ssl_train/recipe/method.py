@@ -16,7 +16,7 @@ class MethodSettings(Section):
     With ``alignment`` the pool's predictions are held to the classes' shares among the labels or, where it is known,
     to ``class_prior``, the share of harmful texts in the pool. Texts with a vote are left out of that, but with
     ``class_prior``, which needs no ``alignment`` then, votes are weighed for a pool of that share, not of the labels'.
-    ``vote_trust`` is the factor of the network's own log odds beside those of a vote, where ``data.votes`` has one.
+    ``vote_trust`` is the factor of the network's own log odds beside those of a text's vote, recorded or asked.
     """
 
     name: Literal["supervised", "fixmatch", "marginmatch", "multimatch"] = "fixmatch"

@@ -40,7 +40,7 @@ class TrainingSettings(Section):
 class CalibrationSettings(Section):
     """The threshold is set at ``target_fpr`` on labels held back in ``folds`` rounds of cross-validation.
 
-    With 0 folds nothing is held back, training is ``folds + 1`` times shorter, and the threshold stays at 0.5.
+    Training is done ``folds + 1`` times. With 0 folds nothing is held back, and the threshold stays at 0.5.
     """
 
     target_fpr: float = Field(default=0.05, gt=0, lt=1)

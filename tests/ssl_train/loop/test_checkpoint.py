@@ -105,4 +105,4 @@ def test_damaged_fold_scores_are_left_out_with_a_warning(file: Path, content: st
     file.write_text(content)
     with caplog.at_level(logging.WARNING):
         assert FoldScores(file, "run").restore() is None
-    assert caplog.records[0].getMessage().endswith("; the fold is trained anew")
+    assert caplog.records[0].getMessage().endswith("; its training starts anew")
