@@ -34,12 +34,16 @@ def write_page(page: Path, rows: Sequence[Row]) -> None:
 
 
 def _sections(rows: Sequence[Row], figures: Path) -> list[str]:
-    """Write a section for each suite that has results beside those of the sections before it, and one for the rest."""
+    """Write a section for each suite that has results beside those of the sections before it, and one for the rest.
+
+    Results stand in their suite's order, in whatever order they were made.
+    """
     parts: list[str] = []
     told: set[int] = set()
     for suite in SUITES:
-        lines = set(lines_of(suite))
-        found = [row for row in rows if Cell.of(row).line() in lines]
+        place = {line: number for number, line in enumerate(lines_of(suite))}
+        found = [row for row in rows if Cell.of(row).line() in place]
+        found.sort(key=lambda row: place[Cell.of(row).line()])
         news = {id(row) for row in found} - told
         told |= news
         if news:

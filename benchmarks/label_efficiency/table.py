@@ -39,7 +39,7 @@ def current(rows: Sequence[Row], settings: Settings) -> list[Row]:
 
 
 def grouped(rows: Sequence[Row]) -> list[Group]:
-    """Put the seeds of a cell together; tasks one after the other, else in the order of the results."""
+    """Put the seeds of a cell together; tasks one after the other, else in the order given."""
     groups: dict[Cell, list[Row]] = {}
     for row in sorted(rows, key=lambda row: str(row["task"])):
         groups.setdefault(Cell.of(row).without_seed(), []).append(row)

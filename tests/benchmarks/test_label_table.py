@@ -101,6 +101,15 @@ def test_the_page_holds_a_section_for_each_suite_with_its_plots(tmp_path: Path):
     assert [(tmp_path / "figures" / name).read_bytes() for name in plots] == drawn
 
 
+def test_the_lines_of_a_section_stand_in_the_order_of_their_suite(tmp_path: Path):
+    page = tmp_path / "page.md"
+    page.write_text(f"{BEGIN}\n{END}\n")
+    numbers = [2000, 50, 500]
+    write_page(page, [result(Cell("prompt", "supervised", labels), 0.7) for labels in numbers])
+    told = [line.split("|")[2].strip() for line in page.read_text().splitlines() if line.startswith("| prompt")]
+    assert told == ["50", "500", "2,000"]
+
+
 def test_a_page_without_a_place_for_the_tables_is_refused(tmp_path: Path):
     page = tmp_path / "page.md"
     page.write_text("nothing")
