@@ -35,9 +35,26 @@ def _panels(rows: Sequence[Row], names: Sequence[str], file: Path, draw: Callabl
         grid = sheet.subplots(max(1, len(tasks)), len(names), squeeze=False)
         drawn = [draw(grid[at][to], task, name) for at, task in enumerate(tasks) for to, name in enumerate(names)]
         if any(drawn):
-            grid[0][0].legend(fontsize="small", frameon=False)
+            _legend(sheet)
             sheet.savefig(file, format="svg", metadata={"Date": None})
     return any(drawn)
+
+
+def _legend(sheet: Figure) -> None:
+    """Name the curves of all panels once, under them, where nothing is covered."""
+    named = [panel.get_legend_handles_labels() for panel in sheet.axes]
+    curves = {label: handle for handles, labels in named for handle, label in zip(handles, labels, strict=True)}
+    sheet.legend(
+        curves.values(), curves.keys(), loc="outside lower center", ncols=3, fontsize="small", frameon=False
+    )
+
+
+def whole_pools(rows: Sequence[Row]) -> dict[str, int]:
+    """Give the size of each task's pool: a training on votes alone sees only the texts that have one."""
+    sizes: dict[str, int] = {}
+    for row in rows:
+        sizes[str(row["task"])] = max(sizes.get(str(row["task"]), 0), int(row.get("pool_texts") or 0))
+    return sizes
 
 
 def _curves(axes: Axes, curves: Curves, **labels: Any) -> bool:
@@ -104,7 +121,7 @@ def by_labels(found: Sequence[Row], rows: Sequence[Row], file: Path) -> bool:
 
 def by_pool(found: Sequence[Row], rows: Sequence[Row], file: Path) -> bool:
     """Draw what is gained over supervised training by the number of texts in the pool."""
-    sizes = {str(row["task"]): int(row["pool_texts"]) for row in found if row["pool"] is None and row.get("pool_texts")}
+    sizes = whole_pools([row for row in found if row["pool"] is None])
 
     def draw(axes: Axes, task: str, name: str) -> bool:
         read = figure(FIGURES[name])
@@ -122,7 +139,7 @@ def by_pool(found: Sequence[Row], rows: Sequence[Row], file: Path) -> bool:
 
 def by_votes(found: Sequence[Row], rows: Sequence[Row], file: Path) -> bool:
     """Draw each row's figures by the number of votes, chosen at random and by uncertainty; the last is all."""
-    sizes = {str(row["task"]): int(row["pool_texts"]) for row in found if row.get("pool_texts")}
+    sizes = whole_pools(found)
 
     def draw(axes: Axes, task: str, name: str) -> bool:
         read = figure(FIGURES[name])
@@ -145,7 +162,7 @@ def by_votes(found: Sequence[Row], rows: Sequence[Row], file: Path) -> bool:
             )
         return _curves(axes, curves, title=f"{task}s", xlabel="votes on pool texts", ylabel=name, xscale="log")
 
-    return _panels(found, list(FIGURES), file, draw)
+    return _panels([row for row in found if row["max_votes"]], list(FIGURES), file, draw)
 
 
 PSEUDO = {"share of the pool kept": "kept", "share of these that is wrong": "error"}
@@ -166,7 +183,8 @@ def over_time(found: Sequence[Row], rows: Sequence[Row], file: Path) -> bool:
                         points.setdefault(time, []).append(value)
             if points:
                 any_drawn = True
-                axes.plot(list(points), [mean(values) for values in points.values()], label=group.cell.row)
+                line = [mean(values) for values in points.values()]
+                axes.plot(list(points), line, label=group.cell.row, color=_colour(axes, group.cell.row))
         axes.set(title=f"{task}s, {FEW} labels", xlabel="share of the training", ylabel=name, ylim=(0, None))
         axes.grid(axis="y", alpha=0.3)
         return any_drawn

@@ -8,6 +8,7 @@ import pytest
 from label_efficiency.cells import Cell
 from label_efficiency.estimate import listing, seconds_of
 from label_efficiency.page import BENCHMARK, write_page
+from label_efficiency.plots import whole_pools
 from label_efficiency.settings import Settings
 from label_efficiency.table import current, table
 from marked_page import marks_of
@@ -108,6 +109,15 @@ def test_the_lines_of_a_section_stand_in_the_order_of_their_suite(tmp_path: Path
     write_page(page, [result(Cell("prompt", "supervised", labels), 0.7) for labels in numbers])
     told = [line.split("|")[2].strip() for line in page.read_text().splitlines() if line.startswith("| prompt")]
     assert told == ["50", "500", "2,000"]
+
+
+@pytest.mark.parametrize("few_first", [True, False])
+def test_the_whole_pool_is_that_of_the_trainings_that_see_most_of_it(few_first: bool):
+    few = result(Cell("prompt", "votes + labels", 200, 250, "random"), 0.7, pool_texts=250)
+    every = result(Cell("prompt", "votes + labels", 200), 0.7, pool_texts=8178)
+    responses = result(Cell("response", "supervised", 200), 0.7, pool_texts=0)
+    rows = [few, every, responses] if few_first else [every, few, responses]
+    assert whole_pools(rows) == {"prompt": 8178, "response": 0}
 
 
 def test_a_page_without_a_place_for_the_tables_is_refused(tmp_path: Path):
